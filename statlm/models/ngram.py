@@ -1,0 +1,355 @@
+"""The n-gram: a free probability vector for each context, estimated by counting. The saturated model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+
+from statlm.errors import DamagedFile, NoEstimate, SpecificationError
+from statlm.fit.fit import Fit, FitReport
+from statlm.numerics.context_table import ContextTable
+from statlm.numerics.linalg import ArrowBlocks
+from statlm.numerics.ranges import concatenate_ranges
+from statlm.numerics.repeated_rows import RepeatedRows
+from statlm.numerics.types import Array
+from statlm.text.corpus import Corpus
+
+MAX_N = 8
+
+
+@dataclass(frozen=True)
+class NGram:
+    r"""The n-gram model: the next token is a multinomial draw that depends on the n - 1 tokens before it.
+
+    Maximum likelihood is counting, :math:`\hat p(w \mid c) = n_{cw} / n_c`. With `pseudo_count` a > 0 the estimate is the
+    posterior mean under a symmetric Dirichlet prior, :math:`(n_{cw} + a) / (n_c + a V)`.
+
+    Parameters
+    ----------
+    n : int
+        1 (unigram, no context) to 8. ``n=0`` is the uniform distribution, with nothing to estimate.
+    smoothing : None
+        Reserved for smoothing strategies.
+    pseudo_count : float
+        Added to each count.
+
+    Notes
+    -----
+    A context that training never saw has no estimate. It gets the uniform distribution, which is what the Dirichlet
+    estimate gives there for every a > 0 and hence its limit at a = 0. Reports count such observations.
+
+    The free parameters are the probabilities of the cells that occurred, without the most frequent one of each context,
+    which is 1 minus the others. Cells that never occurred are held at their estimate, 0 for maximum likelihood: on the
+    boundary, where no standard error exists. Degrees of freedom count V - 1 for each context seen, V the number of
+    types seen, zero cells included, as a test against a smaller model needs them.
+
+    References
+    ----------
+    Anderson and Goodman (1957), Statistical inference about Markov chains. Annals of Mathematical Statistics 28.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fit = slm.NGram(n=2).fit(slm.Corpus.from_text("abracadabra"))
+    >>> fit.predict(["a"]).set_index("token").probability.round(2).to_dict()
+    {'b': 0.5, 'c': 0.25, 'd': 0.25, 'a': 0.0, 'r': 0.0}
+    """
+
+    n: int
+    smoothing: None = None
+    pseudo_count: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.n, bool) or not isinstance(self.n, (int, np.integer)) or not 0 <= self.n <= MAX_N:
+            raise SpecificationError(f"n={self.n!r} is not an n-gram length. Choose a whole number from 0 to {MAX_N}.")
+        if self.smoothing is not None:
+            raise SpecificationError(f"There is no smoothing {self.smoothing!r}. Use pseudo_count=, or smoothing=None.")
+        if not (self.pseudo_count >= 0 and np.isfinite(self.pseudo_count)):
+            raise SpecificationError(
+                f"pseudo_count={self.pseudo_count!r} is not a prior count. Choose 0 for maximum likelihood, or a positive number."
+            )
+
+    def fit(self, corpus: Corpus) -> Fit:
+        """Count the n-grams of a corpus.
+
+        Raises
+        ------
+        CorpusError
+            If no document is long enough to hold an n-gram.
+        """
+        self._check_length(corpus)
+        lags = max(self.n - 1, 0)
+        columns, targets = corpus.context_columns(lags), corpus.targets
+        inside = targets < corpus.vocabulary.size  # <unk> of a borrowed vocabulary has no probability to estimate
+        if not inside.all():
+            columns, targets = [column[inside] for column in columns], targets[inside]
+        table = ContextTable.count(columns, targets, corpus.vocabulary.nids)
+        return Fit(self, self._likelihood(corpus, table), FitReport("counting (closed form)"))
+
+    def _check_length(self, corpus: Corpus) -> None:
+        longest = int(np.diff(corpus.offsets).max())
+        if self.n > 1 and longest < self.n:
+            raise SpecificationError(
+                f"n={self.n} is longer than the longest document ({longest} tokens), so no {self.n}-gram is ever observed. "
+                f"Choose n={max(longest, 1)} or less, or use longer documents."
+            )
+
+    def _likelihood(self, corpus: Corpus, table: ContextTable) -> NGramLikelihood:
+        size = corpus.vocabulary.size
+        if self.n == 0:
+            empty = ContextTable(np.zeros((0, 0), np.int64), np.zeros(1, np.int64), *np.zeros((2, 0), np.int64), table.bits)
+            return NGramLikelihood(self.n, corpus, empty, np.zeros(0), np.zeros(0), ntypes=1, size=size)
+        a = self.pseudo_count
+        with np.errstate(divide="ignore"):
+            denominator = np.log(table.totals + a * size)
+            cells = np.log(table.counts + a) - denominator[table.row_of_cell]
+            others = np.log(a) - denominator
+        ntypes = len(np.unique(table.tokens))
+        return NGramLikelihood(self.n, corpus, table, cells, others, ntypes=ntypes, size=size)
+
+    def restore(self, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]) -> NGramLikelihood:
+        """The likelihood of a saved fit, on another corpus; the inverse of `NGramLikelihood.state`."""
+        try:
+            table = ContextTable(arrays["contexts"], arrays["starts"], arrays["tokens"], arrays["counts"], settings["bits"])
+            consistent = (
+                len(arrays["cells"]) == table.ncells == int(table.starts[-1])
+                and len(arrays["others"]) == table.ncontexts == len(table.starts) - 1
+                and table.contexts.shape[1] == max(self.n - 1, 0)
+            )
+            if not consistent:
+                raise DamagedFile("The arrays of the n-gram table do not fit together. Save the fit again.")
+            return NGramLikelihood(
+                self.n,
+                corpus,
+                table,
+                arrays["cells"],
+                arrays["others"],
+                ntypes=int(settings["ntypes"]),
+                size=int(settings["size"]),
+            )
+        except KeyError as error:
+            raise DamagedFile(f"The saved n-gram lacks {error}. Save the fit again.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class NGramLikelihood:
+    """Likelihood of an n-gram model; see `NGram`.
+
+    Parameters
+    ----------
+    n : int
+    corpus : Corpus
+    table : ContextTable
+        Contexts and cells seen in training.
+    cells : (K,) array
+        Log-probability of each cell.
+    others : (C,) array
+        Log-probability of each token that is not among a context's cells.
+    ntypes : int
+        Types seen in training.
+    size : int
+        Types in the support.
+    """
+
+    n: int
+    corpus: Corpus
+    table: ContextTable
+    cells: Array
+    others: Array
+    ntypes: int
+    size: int
+    memory: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memory", max(self.n - 1, 0))
+
+    # --- Predictive ---------------------------------------------------------------------------------------------------
+
+    def loglike_obs(self) -> Array:
+        """(nobs,) log-probability of each observation, nats."""
+        rows, cells = self._place
+        result = np.full(len(rows), -np.log(self.size))
+        seen = rows >= 0
+        result[seen] = self.others[rows[seen]]
+        listed = cells >= 0
+        result[listed] = self.cells[cells[listed]]
+        result[self.corpus.targets >= self.size] = -np.inf
+        return result
+
+    def logprobs(self, contexts: Array) -> Array:
+        """(m, V) log-probabilities of the next token, nats."""
+        rows = self.rows_of(contexts)
+        result = np.full((len(rows), self.size), -np.log(self.size))
+        seen = np.flatnonzero(rows >= 0)
+        result[seen] = self.others[rows[seen]][:, None]
+        row, cell = self._cells_of(rows[seen])
+        result[seen[row], self.table.tokens[cell]] = self.cells[cell]
+        return result
+
+    def on(self, corpus: Corpus) -> NGramLikelihood:
+        """The same probabilities on another corpus of the same vocabulary."""
+        self.corpus.vocabulary.check_same(corpus.vocabulary)
+        return replace(self, corpus=corpus)
+
+    # --- Likelihood ---------------------------------------------------------------------------------------------------
+
+    @property
+    def params(self) -> Array:
+        """(p,) probabilities of the cells that occurred, the most frequent of each context left out."""
+        return np.exp(self.cells[self._free])
+
+    @property
+    def param_names(self) -> pd.MultiIndex:
+        """Token and context of each parameter."""
+        names = np.array(self.corpus.vocabulary.tokens, dtype=object)
+        contexts = self.context_names()
+        return pd.MultiIndex.from_arrays(
+            [names[self.table.tokens[self._free]], contexts[self.table.row_of_cell[self._free]]], names=["response", "term"]
+        )
+
+    @property
+    def dof(self) -> int:
+        """Contexts seen times (types seen - 1)."""
+        return self.table.ncontexts * (self.ntypes - 1)
+
+    def score(self) -> RepeatedRows:
+        """(nobs, p) score; distinct rows are cells, so it is stored as a table and an index.
+
+        Raises
+        ------
+        NoEstimate
+            If an observation has probability 0.
+        """
+        _, cells = self._place
+        impossible = int(np.count_nonzero(np.isneginf(self.loglike_obs())))
+        if impossible:
+            raise NoEstimate(
+                f"{impossible:,} of {self.corpus.nobs:,} observations have probability 0 under the model, so the "
+                "log-likelihood is -inf and has no derivative. Use pseudo_count > 0, or the corpus it was fitted to."
+            )
+        return RepeatedRows(self._cell_scores, np.where(cells >= 0, cells, self.table.ncells))
+
+    def information(self) -> ArrowBlocks:
+        """(p, p) observed information, a diagonal plus a constant for each context."""
+        _, cells = self._place
+        counts = np.bincount(cells[cells >= 0], minlength=self.table.ncells)
+        free, reference = self._free, self._reference
+        with np.errstate(divide="ignore", invalid="ignore"):
+            constant = np.where(counts[reference] > 0, counts[reference] / np.exp(2 * self.cells[reference]), 0.0)
+        return ArrowBlocks(counts[free] / self.params**2, constant, self.table.row_of_cell[free])
+
+    def at(self, params: Array) -> NGramLikelihood:
+        """The same cells with other probabilities.
+
+        Raises
+        ------
+        SpecificationError
+            If they are not probabilities: negative, or more than 1 in sum.
+        """
+        params = np.asarray(params, float)
+        if params.shape != (len(self._free),):
+            raise SpecificationError(f"params has shape {params.shape}; this model has {len(self._free):,} parameters.")
+        table = self.table
+        filled = np.bincount(table.row_of_cell[self._free], weights=params, minlength=table.ncontexts)
+        with np.errstate(divide="ignore"):
+            unlisted = (self.size - np.diff(table.starts)) * np.exp(self.others)
+            rest = 1.0 - filled - np.where(unlisted > 0, unlisted, 0.0)
+            if (params < 0).any() or (rest < -1e-12).any():
+                raise SpecificationError(
+                    f"These are not probabilities: the smallest is {params.min():.3g}, and {np.count_nonzero(rest < -1e-12):,} "
+                    "contexts sum to more than 1. Stay inside the simplex."
+                )
+            cells = self.cells.copy()
+            cells[self._free] = np.log(params)
+            cells[self._reference] = np.log(np.maximum(rest, 0.0))
+        return replace(self, cells=cells)
+
+    # --- what is particular to n-grams --------------------------------------------------------------------------------
+
+    def rows_of(self, contexts: Array) -> Array:
+        """(m,) row of each context in the table, -1 where training never saw it."""
+        contexts = np.atleast_2d(np.asarray(contexts, np.int64))
+        lack = self.memory - contexts.shape[1]
+        if lack > 0:
+            pad = np.full((len(contexts), lack), self.corpus.vocabulary.pad)
+            contexts = np.concatenate([pad, contexts], axis=1)
+        columns = [contexts[:, -lag] for lag in range(1, self.memory + 1)]
+        return self.table.find_contexts(columns, len(contexts))
+
+    def counts_of(self, contexts: Array) -> Array:
+        """(m, V) training counts of what followed each context: the data behind its probabilities."""
+        rows = self.rows_of(contexts)
+        result = np.zeros((len(rows), self.size), np.int64)
+        seen = np.flatnonzero(rows >= 0)
+        row, cell = self._cells_of(rows[seen])
+        result[seen[row], self.table.tokens[cell]] = self.table.counts[cell]
+        return result
+
+    @property
+    def nunseen(self) -> int:
+        """Number of observations whose context training never saw."""
+        return int(np.count_nonzero(self._place[0] < 0)) if self.n > 0 else 0
+
+    def context_names(self) -> Array:
+        """(C,) text of each context, oldest token first."""
+        vocabulary = self.corpus.vocabulary
+        names = np.array([*vocabulary.tokens], dtype=object)
+        joint = "" if vocabulary.tokenizer is not None and vocabulary.tokenizer.name != "word" else " "
+        names[vocabulary.pad] = ""
+        return np.array([joint.join(row).strip(joint or None) for row in names[self.table.contexts[:, ::-1]]], dtype=object)
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays and settings from which `NGram.restore` makes it again."""
+        table = self.table
+        arrays = {
+            "contexts": table.contexts,
+            "starts": table.starts,
+            "tokens": table.tokens,
+            "counts": table.counts,
+            "cells": self.cells,
+            "others": self.others,
+        }
+        return arrays, {"bits": table.bits, "ntypes": self.ntypes, "size": self.size}
+
+    def _cells_of(self, rows: Array) -> tuple[Array, Array]:
+        """For table rows: (position in `rows`, cell) of each of their cells."""
+        starts, stops = self.table.starts[rows], self.table.starts[rows + 1]
+        return np.repeat(np.arange(len(rows)), stops - starts), concatenate_ranges(starts, stops)
+
+    @cached_property
+    def _place(self) -> tuple[Array, Array]:
+        """(nobs,) context row and cell of each observation, -1 where training never saw it."""
+        rows = self.table.find_contexts(self.corpus.context_columns(self.memory), self.corpus.nobs)
+        return rows, self.table.find_cells(rows, self.corpus.targets.astype(np.int64))
+
+    @cached_property
+    def _reference(self) -> Array:
+        """(C,) most frequent cell of each context, whose probability is 1 minus the others."""
+        if self.table.ncontexts == 0:
+            return np.zeros(0, np.int64)
+        order = np.lexsort((np.arange(self.table.ncells), -self.table.counts, self.table.row_of_cell))
+        return order[self.table.starts[:-1]]
+
+    @cached_property
+    def _free(self) -> Array:
+        """(p,) the other cells, which are the parameters."""
+        free = np.ones(self.table.ncells, bool)
+        free[self._reference] = False
+        return np.flatnonzero(free)
+
+    @cached_property
+    def _cell_scores(self) -> sparse.csr_array:
+        """(K + 1, p) derivative of each cell's log-probability; the last row, for cells held fixed, is zero."""
+        table, free, reference = self.table, self._free, self._reference
+        p = np.exp(self.cells)
+        row = table.row_of_cell[free]
+        here = np.arange(len(free))
+        values = np.concatenate([1.0 / p[free], -1.0 / p[reference[row]]])
+        where = (np.concatenate([free, reference[row]]), np.concatenate([here, here]))
+        return sparse.csr_array((values, where), shape=(table.ncells + 1, len(free)))
+

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out. Nothing here knows what a token is; numpy and scipy only."""

@@ -1,0 +1,138 @@
+"""A tall matrix whose rows repeat: many observations, few distinct (context, token) pairs.
+
+The score of a model fitted on a table of contexts has this form. Its products, sums by group and cross-product
+cost as much as the table, not as the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatch
+
+import numpy as np
+import scipy.sparse as sparse
+
+from statlm.numerics.types import Array, Matrix
+
+
+class RepeatedRows:
+    """The (n, p) matrix ``rows[index]``, never formed.
+
+    Parameters
+    ----------
+    rows : (K, p) array or scipy sparse array
+        The distinct rows.
+    index : (n,) integer array
+        Which of them each row is.
+    """
+
+    def __init__(self, rows: Matrix, index: Array) -> None:
+        self.rows = rows
+        self.index = index
+        self.shape = (len(index), rows.shape[1])
+
+    def __matmul__(self, other: Matrix) -> Array:
+        return dense(self.rows @ other)[self.index]
+
+    @property
+    def T(self) -> Transposed:
+        """The transpose, good for products."""
+        return Transposed(self)
+
+    @property
+    def multiplicity(self) -> Array:
+        """(K,) how often each distinct row stands in the matrix."""
+        return np.bincount(self.index, minlength=self.rows.shape[0])
+
+    def toarray(self) -> Array:
+        """The dense (n, p) array."""
+        return dense(self.rows)[self.index]
+
+
+class Transposed:
+    """Transpose of a `RepeatedRows`."""
+
+    def __init__(self, of: RepeatedRows) -> None:
+        self.T = of
+        self.shape = of.shape[::-1]
+
+    def __matmul__(self, other: Array) -> Array:
+        weights = sum_by(np.asarray(other), self.T.index, self.T.rows.shape[0])
+        return dense(self.T.rows.T @ dense(weights))
+
+
+def dense(x: Matrix) -> Array:
+    """``x`` as a numpy array."""
+    return x.toarray() if sparse.issparse(x) or isinstance(x, RepeatedRows) else np.asarray(x)
+
+
+def indicator(index: Array, size: int) -> sparse.csr_array:
+    """The (size, n) sparse matrix of zeros and ones that sums values by group.
+
+    ``index`` is (n,), each entry below ``size``.
+    """
+    n = len(index)
+    return sparse.csr_array(
+        sparse.coo_array((np.ones(n), (np.asarray(index, np.int64), np.arange(n))), shape=(size, n))
+    )
+
+
+@singledispatch
+def sum_by(x: Matrix, index: Array, size: int) -> Matrix:
+    """Sums of the rows of ``x`` by group.
+
+    Parameters
+    ----------
+    x : (n, ...) array, sparse array or RepeatedRows
+    index : (n,) integer array
+        Group of each row.
+    size : int
+        Number of groups G.
+
+    Returns
+    -------
+    (G, ...) matrix
+        Sparse where ``x`` is; row g is the sum of the rows of group g.
+    """
+    x = np.asarray(x)
+    if x.ndim == 1:
+        return np.bincount(index, weights=x, minlength=size)
+    return indicator(index, size) @ x
+
+
+@sum_by.register(sparse.sparray)
+@sum_by.register(sparse.spmatrix)
+def _(x: Matrix, index: Array, size: int) -> Matrix:
+    return indicator(index, size) @ x
+
+
+@sum_by.register
+def _(x: RepeatedRows, index: Array, size: int) -> Matrix:
+    pairs = np.asarray(index, np.int64) * x.rows.shape[0] + x.index
+    pairs, counts = np.unique(pairs, return_counts=True)
+    row, column = np.divmod(pairs, x.rows.shape[0])
+    table = sparse.csr_array((counts.astype(float), (row, column)), shape=(size, x.rows.shape[0]))
+    return table @ x.rows
+
+
+@singledispatch
+def weighted_rows(x: Matrix) -> Matrix:
+    """A matrix R with as few rows as possible and ``R'R = x'x``."""
+    return x
+
+
+@weighted_rows.register
+def _(x: RepeatedRows) -> Matrix:
+    return sparse.diags_array(np.sqrt(x.multiplicity.astype(float))) @ x.rows
+
+
+def crossproduct(x: Matrix) -> Matrix:
+    """``x'x``, (p, p): sparse where x is."""
+    rows = weighted_rows(x)
+    return rows.T @ rows
+
+
+def in_columns(columns: int, width: int, body: Callable[[slice], Array]) -> Array:
+    """Concatenate ``body(slice)`` over slices of at most ``width`` columns, to bound memory."""
+    parts = [body(slice(i, min(i + width, columns))) for i in range(0, columns, width)]
+    return np.concatenate(parts) if parts else np.zeros(0)

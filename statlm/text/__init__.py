@@ -1,0 +1,1 @@
+"""From text to numbered tokens: vocabularies, tokenizers, corpora, data sets."""

@@ -1,0 +1,266 @@
+"""Making a corpus: from sources of text, or from sequences that are tokens already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from statlm.errors import CorpusError
+from statlm.numerics.types import Array
+from statlm.text import tokenizers as tk
+from statlm.text.reading import Source, Splitter, pieces
+from statlm.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a corpus is made of; see `statlm.Corpus` for the fields."""
+
+    vocabulary: Vocabulary
+    tokens: Array
+    offsets: Array
+    given: Array
+    documents: pd.DataFrame
+    token_bytes: Array | None
+    token_chars: Array | None
+
+
+def from_sources(
+    sources: Sequence[Source],
+    *,
+    tokenizer: Any,
+    split: str | Splitter | None,
+    vocabulary: Vocabulary | None,
+    eos: bool | None,
+    unk: bool,
+    min_count: int,
+    max_size: int | None,
+    given: int,
+    covariates: pd.DataFrame | None,
+) -> Parts:
+    """Read sources twice, once to train the tokenizer and once to encode, a bounded piece at a time."""
+    if vocabulary is None:
+        vocabulary = _train(sources, split, tk.resolve(tokenizer, min_count, max_size), eos, unk)
+    elif vocabulary.tokenizer is None:
+        vocabulary.encode("")  # raises, with the reason
+    ids = _Growing(vocabulary.dtype)
+    sizes = _Sizes(vocabulary)
+    lengths: list[int] = []
+    names: list[str] = []
+    length = 0
+    for source in sources:
+        number = 0
+        for text, last in pieces(source, split):
+            found = vocabulary.encode(text)
+            sizes.add(found, ids)
+            ids.add(found.ids)
+            length += len(found.ids)
+            if last:
+                if vocabulary.with_eos:
+                    ids.add(np.array([vocabulary.eos]))
+                    sizes.add_empty()
+                    length += 1
+                elif length == 0:
+                    raise CorpusError(
+                        f"Document {len(lengths) + 1:,} ({source[0]}) is empty: it holds no token to predict. Remove it, or "
+                        "use eos=True, where an empty document is the observation that it ends at once."
+                    )
+                number += 1
+                lengths.append(length)
+                names.append(source[0] if split is None else f"{source[0]}:{number}")
+                length = 0
+    table = _document_table(names, covariates)
+    tokens = ids.array()
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    nbytes, nchars = sizes.arrays()
+    if len(tokens) == vocabulary.with_eos * len(lengths):
+        raise CorpusError("The corpus is empty: there is no token in it to count. Check the file, or its tokenizer.")
+    return Parts(vocabulary, tokens, starts, _given(given, starts), table, nbytes, nchars)
+
+
+def from_sequences(
+    sequences: Sequence[Any],
+    *,
+    vocabulary: Vocabulary | None,
+    eos: bool | None,
+    unk: bool,
+    min_count: int,
+    given: int,
+    names: Sequence[str] | None,
+    covariates: pd.DataFrame | None,
+) -> Parts:
+    """Documents that are sequences of strings, or of integer ids."""
+    if isinstance(sequences, np.ndarray) and sequences.ndim == 1 and sequences.dtype.kind in "iu":
+        sequences = [sequences]
+    sequences = list(sequences)
+    if any(isinstance(sequence, str) or np.ndim(sequence) == 0 for sequence in sequences):
+        raise CorpusError(
+            "from_tokens() wants a list of documents, each a list of tokens, and got single tokens. For one document wrap "
+            "it: from_tokens([tokens]); for text use Corpus.from_text."
+        )
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    if lengths.sum() == 0:
+        raise CorpusError("The corpus is empty: there is no token in it to count.")
+    flat = _flat(sequences)
+    numeric = flat.dtype.kind in "iu"
+    if vocabulary is None:
+        codes, distinct = pd.factorize(flat, sort=True)
+        counts = np.bincount(codes, minlength=len(distinct))
+        ends = len(sequences) > 1 if eos is None else eos
+        kept = counts >= min_count
+        types = tuple(str(t) for t in distinct[kept])
+        vocabulary = Vocabulary(types, ends, unk or not bool(kept.all()))
+        ids = np.where(kept, np.cumsum(kept) - 1, vocabulary.unk)[codes]
+    elif numeric:
+        if flat.min() < 0 or flat.max() >= vocabulary.nids:
+            raise CorpusError(
+                f"Ids run from {flat.min():,} to {flat.max():,}, but the vocabulary has ids 0 to {vocabulary.nids - 1:,}. "
+                "Pass tokens as strings, or ids of this vocabulary."
+            )
+        ids = flat
+    else:
+        ids = vocabulary.ids_of(flat.tolist())
+    if np.isin(ids, (vocabulary.bos, vocabulary.pad)).any() or (ids == vocabulary.eos).any():
+        raise CorpusError(
+            "The data hold <bos>, <pad> or <eos> as tokens. These mark documents' bounds and are put in by the corpus: leave "
+            "them out, and use eos=True for ends."
+        )
+    ends = vocabulary.with_eos
+    offsets = np.concatenate([[0], np.cumsum(lengths + ends)]).astype(np.int64)
+    tokens = np.full(offsets[-1], vocabulary.eos, vocabulary.dtype)
+    place = np.ones(len(tokens), bool)
+    if ends:
+        place[offsets[1:] - 1] = False
+    tokens[place] = ids
+    if not ends and (lengths == 0).any():
+        raise CorpusError(f"Document {int(np.argmin(lengths)) + 1:,} is empty: it holds no token to predict. Remove it.")
+    labels = [str(i) for i in range(len(sequences))] if names is None else [str(name) for name in names]
+    return Parts(
+        vocabulary, tokens, offsets, _given(given, offsets), _document_table(labels, covariates, len(sequences)), None, None
+    )
+
+
+def _flat(sequences: Sequence[Any]) -> Array:
+    if all(isinstance(s, np.ndarray) and s.dtype.kind in "iu" for s in sequences):
+        return np.concatenate(sequences).astype(np.int64)
+    values = [token for sequence in sequences for token in sequence]
+    if all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) for v in values):
+        return np.asarray(values, np.int64)
+    if all(isinstance(v, str) for v in values):
+        return np.asarray(values, dtype=object)
+    raise CorpusError(
+        "Tokens must be all strings or all integers; the data mix them or hold something else (a missing value?). "
+        "Convert them first, for example [[str(t) for t in document] for document in documents]."
+    )
+
+
+def _train(
+    sources: Sequence[Source], split: str | Splitter | None, tokenizer: Any, eos: bool | None, unk: bool
+) -> Vocabulary:
+    ndocuments = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal ndocuments
+        ndocuments = 0
+        for source in sources:
+            for text, last in pieces(source, split):
+                ndocuments += last
+                if text:
+                    yield text
+
+    if isinstance(tokenizer, (tk.Characters, tk.Words, tk.BytePairs)):
+        trained = tokenizer.train(texts())
+        unk = unk or tokenizer.drops_types
+    else:
+        trained = tokenizer
+        for _ in texts():
+            pass
+    if ndocuments == 0 or not trained.types:
+        raise CorpusError(
+            "The corpus is empty: there is no text in it to learn from. Check the path, and that the file is not empty."
+        )
+    return Vocabulary(trained.types, ndocuments > 1 if eos is None else eos, unk, trained)
+
+
+def _document_table(names: Sequence[str], covariates: pd.DataFrame | None, expected: int | None = None) -> pd.DataFrame:
+    if expected is not None and len(names) != expected:
+        raise CorpusError(f"There are {len(names):,} names for {expected:,} documents. Give one name a document.")
+    table = pd.DataFrame({"name": pd.Series(list(names), dtype="str")})
+    if covariates is not None:
+        if len(covariates) != len(names):
+            raise CorpusError(
+                f"The table of covariates has {len(covariates):,} rows, but there are {len(names):,} documents. "
+                "Give one row a document, in their order."
+            )
+        for column in covariates.columns:
+            table[str(column)] = covariates[column].to_numpy()
+    return table
+
+
+def _given(given: int, offsets: Array) -> Array:
+    if given < 0:
+        raise CorpusError(f"given={given}: the number of leading tokens to condition on cannot be negative.")
+    lengths = np.diff(offsets)
+    return np.minimum(given, lengths).astype(np.int64)
+
+
+@dataclass
+class _Growing:
+    """An array that grows without being copied, so that reading needs no more memory than the result."""
+
+    dtype: np.dtype[Any]
+    buffer: bytearray = field(default_factory=bytearray)
+
+    def add(self, values: Array) -> None:
+        self.buffer += np.ascontiguousarray(values).astype(self.dtype).tobytes()
+
+    def array(self) -> Array:
+        return np.frombuffer(self.buffer, self.dtype)
+
+
+@dataclass
+class _Sizes:
+    """Bytes and characters a token, kept only where they do not follow from its type."""
+
+    vocabulary: Vocabulary
+    nbytes: _Growing | None = None
+    nchars: _Growing | None = None
+
+    def add(self, found: tk.Encoding, before: _Growing) -> None:
+        by_type = self.vocabulary.type_sizes
+        if self.nbytes is None and (by_type is None or (found.ids == self.vocabulary.unk).any()):
+            self.nbytes, self.nchars = _Growing(np.dtype(np.uint16)), _Growing(np.dtype(np.uint16))
+            if by_type is not None:
+                so_far = before.array()
+                self.nbytes.add(by_type[0][so_far])
+                self.nchars.add(by_type[1][so_far])
+                del so_far
+        if self.nbytes is not None and self.nchars is not None:
+            for column, values in ((self.nbytes, found.nbytes), (self.nchars, found.nchars)):
+                if len(values) and values.max() > 65535:
+                    raise CorpusError(
+                        f"One token stands for {values.max():,} bytes of text; the limit is 65,535. The text is hardly "
+                        "words: use tokenizer='char' or 'bpe'."
+                    )
+                column.add(values)
+
+    def add_empty(self) -> None:
+        if self.nbytes is not None and self.nchars is not None:
+            self.nbytes.add(np.zeros(1))
+            self.nchars.add(np.zeros(1))
+
+    def arrays(self) -> tuple[Array | None, Array | None]:
+        if self.nbytes is None or self.nchars is None:
+            return None, None
+        return self.nbytes.array(), self.nchars.array()
+
+
+def check_iterable(texts: Iterable[str]) -> list[str]:
+    """The texts as a list; a single string is refused, since its characters would be taken for documents."""
+    if isinstance(texts, str):
+        raise CorpusError("from_texts() wants a list of texts and got one string. Use from_text(text), or from_texts([text]).")
+    return list(texts)
