@@ -301,7 +301,8 @@ class NGramLikelihood:
         names = np.array([*vocabulary.tokens], dtype=object)
         joint = "" if vocabulary.tokenizer is not None and vocabulary.tokenizer.name != "word" else " "
         names[vocabulary.pad] = ""
-        return np.array([joint.join(row).strip(joint or None) for row in names[self.table.contexts[:, ::-1]]], dtype=object)
+        joined = [joint.join(row) for row in names[self.table.contexts[:, ::-1]]]
+        return np.array([name.lstrip(" ") for name in joined] if joint else joined, dtype=object)
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and settings from which `NGram.restore` makes it again."""

@@ -6,7 +6,6 @@ cost as much as the table, not as the text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 
 import numpy as np
@@ -64,6 +63,11 @@ class Transposed:
 def dense(x: Matrix) -> Array:
     """``x`` as a numpy array."""
     return x.toarray() if sparse.issparse(x) or isinstance(x, RepeatedRows) else np.asarray(x)
+
+
+def explicit(x: Matrix) -> Matrix:
+    """``x`` with each of its rows written out: sparse where it is."""
+    return x.rows[x.index] if isinstance(x, RepeatedRows) else x
 
 
 def indicator(index: Array, size: int) -> sparse.csr_array:
@@ -131,8 +135,3 @@ def crossproduct(x: Matrix) -> Matrix:
     rows = weighted_rows(x)
     return rows.T @ rows
 
-
-def in_columns(columns: int, width: int, body: Callable[[slice], Array]) -> Array:
-    """Concatenate ``body(slice)`` over slices of at most ``width`` columns, to bound memory."""
-    parts = [body(slice(i, min(i + width, columns))) for i in range(0, columns, width)]
-    return np.concatenate(parts) if parts else np.zeros(0)

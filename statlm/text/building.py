@@ -83,7 +83,7 @@ def from_sources(
 
 
 def from_sequences(
-    sequences: Sequence[Any],
+    sequences: Sequence[Any] | Array,
     *,
     vocabulary: Vocabulary | None,
     eos: bool | None,
@@ -126,8 +126,8 @@ def from_sequences(
         ids = vocabulary.ids_of(flat.tolist())
     if np.isin(ids, (vocabulary.bos, vocabulary.pad)).any() or (ids == vocabulary.eos).any():
         raise CorpusError(
-            "The data hold <bos>, <pad> or <eos> as tokens. These mark documents' bounds and are put in by the corpus: leave "
-            "them out, and use eos=True for ends."
+            "The data hold <bos>, <pad> or <eos> as tokens. These mark documents' bounds and are put in by the corpus: "
+            "leave them out, and use eos=True for ends."
         )
     ends = vocabulary.with_eos
     offsets = np.concatenate([[0], np.cumsum(lengths + ends)]).astype(np.int64)
@@ -262,5 +262,7 @@ class _Sizes:
 def check_iterable(texts: Iterable[str]) -> list[str]:
     """The texts as a list; a single string is refused, since its characters would be taken for documents."""
     if isinstance(texts, str):
-        raise CorpusError("from_texts() wants a list of texts and got one string. Use from_text(text), or from_texts([text]).")
+        raise CorpusError(
+            "from_texts() wants a list of texts and got one string. Use from_text(text), or from_texts([text])."
+        )
     return list(texts)

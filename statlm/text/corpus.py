@@ -79,8 +79,8 @@ class Corpus:
             )
         if self.nobs == 0:
             raise CorpusError(
-                f"All {len(self.tokens):,} tokens of the {self.ndocuments:,} documents are given, so there is no observation "
-                "left. Lower given=."
+                f"All {len(self.tokens):,} tokens of the {self.ndocuments:,} documents are given, so there is no "
+                "observation left. Lower given=."
             )
 
     # --- making one ---------------------------------------------------------------------------------------------------
@@ -185,10 +185,10 @@ class Corpus:
         given: int = 0,
         covariates: pd.DataFrame | None = None,
     ) -> Corpus:
-        """Corpus of text files (or of the .txt files of a folder), each a document unless `split` cuts it.
+        r"""Corpus of text files (or of the .txt files of a folder), each a document unless `split` cuts it.
 
         Files are read twice (types, then tokens), a bounded piece at a time, so that memory holds the tokens and not the
-        text. Line ends are read as ``\\n``. Other parameters as of `from_text`.
+        text. Line ends are read as ``\n``. Other parameters as of `from_text`.
 
         Raises
         ------
@@ -321,13 +321,16 @@ class Corpus:
     @property
     def targets(self) -> Array:
         """(nobs,) ids of the observed tokens."""
-        return self.tokens[self._observed]
+        observed: Array = self.tokens[self._observed]
+        return observed
 
     @property
     def positions(self) -> Array:
         """(nobs,) place of each observation in its document, from 0."""
         lengths = np.diff(self.offsets)
-        return (np.arange(len(self.tokens)) - np.repeat(self.offsets[:-1], lengths))[self._observed]
+        places = np.arange(len(self.tokens)) - np.repeat(self.offsets[:-1], lengths)
+        observed: Array = places[self._observed]
+        return observed
 
     @cached_property
     def document_index(self) -> Array:
@@ -424,7 +427,7 @@ class Corpus:
                 "Leave out seed= to hold out its tail, or cut it first: corpus.blocks(length=...), split='paragraph'."
             )
         total = len(self.tokens)
-        cut = int((1 - test) * total)
+        cut = int(round((1 - test) * total, 6))  # (1 - 0.9) * 10 is 0.9999999999999998
         if cut <= self.given[0] or cut >= total:
             raise CorpusError(
                 f"A document of {total:,} tokens cannot be cut at {1 - test:.0%}: one part would have no observation. "

@@ -294,7 +294,14 @@ class HuggingFaceTokenizer:
         self._theirs = np.flatnonzero(ours != UNKNOWN)
 
     def encode(self, text: str) -> Encoding:
-        """Cut text into tokens."""
+        """Cut text into tokens.
+
+        Raises
+        ------
+        CorpusError
+            If the text holds a lone surrogate.
+        """
+        points = None if text.isascii() else code_points(text)
         found = self.backend.encode(text, add_special_tokens=False)
         ids = self._ours[np.asarray(found.ids, np.int64)] if found.ids else np.zeros(0, np.int32)
         ends = np.asarray([end for _, end in found.offsets], np.int64)
@@ -304,11 +311,10 @@ class HuggingFaceTokenizer:
         if self.name == "bpe":
             # Each character of a byte-level token stands for one byte, also where a token ends inside a character.
             nbytes = np.asarray([len(token) for token in found.tokens], np.int64)
-        elif text.isascii():
+        elif points is None:
             nbytes = nchars
         else:
             width = np.ones(len(text), np.int64)
-            points = code_points(text)
             for first_of_longer in (0x80, 0x800, 0x10000):
                 width += points >= first_of_longer
             nbytes = np.diff(np.concatenate([[0], np.cumsum(width)])[ends], prepend=0)

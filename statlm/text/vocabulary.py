@@ -164,13 +164,13 @@ class Vocabulary:
                 parts.append(self.tokens[i])
         return "".join(parts) if self.tokenizer.name != "word" else " ".join(parts)
 
-    def one_hot(self, ids: Sequence[int]) -> Any:
+    def one_hot(self, ids: Sequence[int] | Array) -> Any:
         """Indicator rows of token ids, an (n, size) sparse array."""
         import scipy.sparse as sparse
 
-        ids = np.asarray(ids, np.int64)
-        inside = np.flatnonzero(ids < self.size)
-        return sparse.csr_array((np.ones(len(inside)), (inside, ids[inside])), shape=(len(ids), self.size))
+        columns = np.asarray(ids, np.int64)
+        inside = np.flatnonzero(columns < self.size)
+        return sparse.csr_array((np.ones(len(inside)), (inside, columns[inside])), shape=(len(columns), self.size))
 
     def from_one_hot(self, rows: Any) -> Array:
         """(n,) ids of indicator rows; the inverse of `one_hot` on the support."""

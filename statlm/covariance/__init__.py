@@ -1,0 +1,29 @@
+"""Assumptions on dependence, and the covariances that follow from them."""
+
+from statlm.covariance.clustered import Clustered
+from statlm.covariance.dependence import Dependence, SeriesDependence, variance_of_sum
+from statlm.covariance.functionals import Covariance
+from statlm.covariance.hac import HAC
+from statlm.covariance.independent import Independent
+from statlm.covariance.nonrobust import NonRobust
+from statlm.covariance.opg import OPG
+from statlm.covariance.sandwich import Sandwich
+from statlm.covariance.stationary_bootstrap import StationaryBootstrap
+from statlm.covariance.verbs import resolve_cov, std_errors, vcov
+
+__all__ = [
+    "HAC",
+    "OPG",
+    "Clustered",
+    "Covariance",
+    "Dependence",
+    "Independent",
+    "NonRobust",
+    "Sandwich",
+    "SeriesDependence",
+    "StationaryBootstrap",
+    "resolve_cov",
+    "std_errors",
+    "variance_of_sum",
+    "vcov",
+]

@@ -1,0 +1,126 @@
+"""Serial dependence along the text, fading with distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statlm.errors import SpecificationError
+from statlm.numerics.repeated_rows import dense
+from statlm.numerics.types import Array, Matrix
+from statlm.text.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class HAC:
+    """Autocovariances up to some lag, with Bartlett's weights ``1 - l / (lags + 1)`` (Newey and West 1987).
+
+    Parameters
+    ----------
+    lags : int or None
+        None: the integer part of ``4 (nobs / 100)^(2/9)``, Newey and West's rule; for a single series (perplexity, a paired
+        difference) the data-driven choice of Newey and West (1994).
+
+    Notes
+    -----
+    Lags never cross from one document to the next. Bartlett's weighted sum is the sum of squares of moving sums over windows
+    of lags + 1 observations, divided by lags + 1, so the estimate is never negative.
+    """
+
+    lags: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.lags is not None and self.lags < 0:
+            raise SpecificationError(f"lags={self.lags}: the number of lags cannot be negative. Use 0 for none.")
+
+    def factor(self, x: Matrix, corpus: Corpus) -> MovingSums:
+        """Moving sums over windows that stay within documents."""
+        return MovingSums(x, _document_bounds(corpus), self.bandwidth(x, corpus))
+
+    def bandwidth(self, x: Matrix, corpus: Corpus) -> int:
+        """The number of lags that is used for these rows."""
+        if self.lags is not None:
+            return self.lags
+        if x.shape[1] == 1:
+            return newey_west_lags(np.asarray(x @ np.ones(1)).ravel(), _document_bounds(corpus))
+        return rule_of_thumb(corpus.nobs)
+
+    def reference_dof(self, corpus: Corpus) -> float:
+        """The normal distribution."""
+        return np.inf
+
+    def describe(self, corpus: Corpus) -> str:
+        """In words."""
+        lags = "automatic bandwidth" if self.lags is None else f"{self.lags} lags"
+        return f"serially dependent observations (HAC, Bartlett kernel, {lags})"
+
+
+class MovingSums:
+    """The matrix of moving sums of the rows of x over windows of ``lags + 1``, divided by ``sqrt(lags + 1)``.
+
+    Good for products with (p, q) matrices only; a product has (nobs + documents x lags) rows.
+    """
+
+    def __init__(self, x: Matrix, bounds: Array, lags: int) -> None:
+        self.x = x
+        self.bounds = bounds
+        self.lags = lags
+        self.shape = (x.shape[0] + lags * (len(bounds) - 1), x.shape[1])
+
+    def __matmul__(self, other: Matrix) -> Array:
+        values = dense(self.x @ other)  # (nobs, q)
+        parts = []
+        zeros = np.zeros((self.lags + 1, values.shape[1]))
+        for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
+            running = np.cumsum(np.concatenate([zeros, values[start:stop], zeros[1:]]), axis=0)
+            parts.append(running[self.lags + 1 :] - running[: -self.lags - 1])
+        return np.concatenate(parts) / np.sqrt(self.lags + 1)
+
+
+def rule_of_thumb(nobs: int) -> int:
+    """Newey and West's rule, the integer part of ``4 (nobs / 100)^(2/9)``."""
+    return int(4 * (nobs / 100) ** (2 / 9))
+
+
+def newey_west_lags(x: Array, bounds: Array) -> int:
+    r"""Data-driven bandwidth for Bartlett's kernel (Newey and West 1994, equation 3.13 and table II).
+
+    With autocovariances :math:`\gamma_l` up to the pilot :math:`m = \lfloor 4 (n / 100)^{2/9} \rfloor`, the bandwidth is
+    :math:`\lfloor 1.1447 (\hat s_1 / \hat s_0)^{2/3} n^{1/3} \rfloor` with
+    :math:`\hat s_q = \gamma_0 [q = 0] + 2 \sum_{l=1}^{m} l^q \gamma_l`.
+
+    Parameters
+    ----------
+    x : (n,) array of mean zero
+    bounds : (D + 1,) integer array
+        Where documents begin and end.
+    """
+    n = len(x)
+    pilot = min(rule_of_thumb(n), int(np.diff(bounds).max()) - 1)
+    gamma = autocovariances(x, bounds, pilot)
+    lag = np.arange(1, pilot + 1)
+    s0 = gamma[0] + 2 * gamma[1:].sum()
+    s1 = 2 * (lag * gamma[1:]).sum()
+    if gamma[0] == 0 or s0 <= 0:
+        return pilot
+    bandwidth = int(1.1447 * ((s1 / s0) ** 2) ** (1 / 3) * n ** (1 / 3))
+    return max(0, min(bandwidth, int(np.diff(bounds).max()) - 1))
+
+
+def autocovariances(x: Array, bounds: Array, lags: int) -> Array:
+    """(lags + 1,) sums of products of x at each lag, within documents, over n."""
+    n = len(x)
+    document = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    result = np.empty(lags + 1)
+    for lag in range(lags + 1):
+        products = x[lag:] * x[: n - lag]
+        if lag and len(bounds) > 2:
+            products = products[document[lag:] == document[: n - lag]]
+        result[lag] = products.sum() / n
+    return result
+
+
+def _document_bounds(corpus: Corpus) -> Array:
+    lengths = np.diff(corpus.offsets) - corpus.given
+    return np.concatenate([[0], np.cumsum(lengths)])

@@ -1,0 +1,82 @@
+"""Covariance matrix and standard errors of the parameters, under a covariance chosen by name."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statlm.covariance.clustered import Clustered
+from statlm.covariance.dependence import Dependence
+from statlm.covariance.functionals import Covariance
+from statlm.covariance.hac import HAC
+from statlm.covariance.independent import Independent
+from statlm.covariance.nonrobust import NonRobust
+from statlm.covariance.opg import OPG
+from statlm.covariance.sandwich import Sandwich
+from statlm.errors import NoEstimate, SpecificationError
+from statlm.likelihood import Likelihood
+from statlm.numerics.linalg import identity
+from statlm.numerics.types import Array
+
+MAX_DENSE = 20_000  # parameters whose covariance matrix is still formed on request: 3.2 GB
+
+NAMES: dict[str, Covariance] = {
+    "nonrobust": NonRobust(),
+    "opg": OPG(),
+    "HC0": Sandwich(Independent()),
+    "cluster": Sandwich(Clustered()),
+    "HAC": Sandwich(HAC()),
+}
+
+
+def resolve_cov(cov: str | Covariance | Dependence) -> Covariance:
+    """The covariance meant by a name, a covariance object, or a dependence to build the sandwich on."""
+    if isinstance(cov, str):
+        if cov not in NAMES:
+            raise SpecificationError(
+                f"There is no covariance {cov!r}. Use one of {', '.join(map(repr, NAMES))}, or an object such as HAC(lags=8)."
+            )
+        return NAMES[cov]
+    return cov if isinstance(cov, Covariance) else Sandwich(cov)
+
+
+def vcov(model: Likelihood, cov: str | Covariance | Dependence = "nonrobust") -> Array:
+    """(p, p) covariance matrix of the parameters.
+
+    Raises
+    ------
+    SpecificationError
+        If the matrix would be too large to hold.
+    SingularInformation
+        If the information has no inverse.
+    """
+    p = len(model.params)
+    if p > MAX_DENSE:
+        raise SpecificationError(
+            f"The covariance matrix of {p:,} parameters would take {8e-9 * p * p:,.0f} GB. Ask for std_errors(), or for the "
+            "functionals you need: predict(contexts, interval=0.95, cov=...)."
+        )
+    return resolve_cov(cov).of(model, identity(p))
+
+
+def std_errors(model: Likelihood, cov: str | Covariance | Dependence = "nonrobust") -> Array:
+    """(p,) standard errors of the parameters.
+
+    Parameters
+    ----------
+    model : Likelihood
+        At its estimate, on the corpus it was fitted to.
+    cov : str or object
+        "nonrobust", "opg", "HC0", "cluster", "HAC", or an object with settings such as ``HAC(lags=8)``.
+    """
+    return root_of_variances(resolve_cov(cov).variances(model))
+
+
+def root_of_variances(variances: Array) -> Array:
+    """Standard errors, refused where a variance is not a number."""
+    if not np.isfinite(variances).all() or (variances < -1e-12).any():
+        bad = int(np.count_nonzero(~np.isfinite(variances) | (variances < -1e-12)))
+        raise NoEstimate(
+            f"{bad:,} of {len(variances):,} variances are not finite: the information is singular or the parameters are not at "
+            "an interior maximum. Check for cells on the boundary (counts of zero)."
+        )
+    return np.sqrt(np.maximum(variances, 0.0))

@@ -1,0 +1,181 @@
+"""A likelihood at its estimate, with a report of how it got there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from statlm import measures
+from statlm.covariance import Covariance, Dependence, std_errors, vcov
+from statlm.fit.evaluation import Evaluation
+from statlm.likelihood import Likelihood
+from statlm.numerics.types import Array, Matrix
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statlm.generation.generate import Generation
+    from statlm.report.summary import Summary
+    from statlm.text.corpus import Corpus
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """How the estimate was found.
+
+    Attributes
+    ----------
+    method : str
+        The algorithm, in words.
+    converged : bool
+    iterations : int or None
+        None for a closed form.
+    gradient_norm : float or None
+        Norm of the gradient an observation at the end.
+    """
+
+    method: str
+    converged: bool = True
+    iterations: int | None = None
+    gradient_norm: float | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Evaluation):
+    """A model fitted to a corpus: an `Evaluation` on the training text, and inference about the parameters.
+
+    Parameters
+    ----------
+    specification : object
+        How it was estimated.
+    likelihood : Likelihood
+        At the estimate, on the training corpus.
+    report : FitReport
+    """
+
+    likelihood: Likelihood
+    report: FitReport
+
+    # --- the contract -------------------------------------------------------------------------------------------------
+
+    @property
+    def params(self) -> Array:
+        """(p,) estimates."""
+        return self.likelihood.params
+
+    @property
+    def param_names(self) -> pd.MultiIndex:
+        """The p names: response and term."""
+        return self.likelihood.param_names
+
+    @property
+    def dof(self) -> int:
+        """Number of free parameters."""
+        return self.likelihood.dof
+
+    def score(self) -> Matrix:
+        """(nobs, p) derivative of `loglike_obs`."""
+        return self.likelihood.score()
+
+    def information(self) -> Matrix:
+        """(p, p) minus the second derivative of the log-likelihood."""
+        return self.likelihood.information()
+
+    def at(self, params: Array) -> Likelihood:
+        """The likelihood at other parameter values."""
+        return self.likelihood.at(params)
+
+    # --- criteria -----------------------------------------------------------------------------------------------------
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+        return measures.aic(self.likelihood)
+
+    @property
+    def aicc(self) -> float:
+        """AIC corrected for small samples."""
+        return measures.aicc(self.likelihood)
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion."""
+        return measures.bic(self.likelihood)
+
+    @property
+    def hqic(self) -> float:
+        """Hannan and Quinn's criterion."""
+        return measures.hqic(self.likelihood)
+
+    # --- inference ----------------------------------------------------------------------------------------------------
+
+    def vcov(self, cov: str | Covariance | Dependence = "nonrobust") -> Array:
+        """(p, p) covariance of the estimates; see `statlm.vcov`."""
+        return vcov(self.likelihood, cov)
+
+    def std_errors(self, cov: str | Covariance | Dependence = "nonrobust") -> Array:
+        """(p,) standard errors; see `statlm.std_errors`."""
+        return std_errors(self.likelihood, cov)
+
+    def conf_int(self, level: float = 0.95, cov: str | Covariance | Dependence = "nonrobust") -> pd.DataFrame:
+        """Wald intervals of the parameters; see `statlm.conf_int`."""
+        from statlm.inference.conf_int import conf_int
+
+        return conf_int(self.likelihood, level, cov)
+
+    def predict(
+        self,
+        contexts: Sequence[Any],
+        *,
+        interval: float | None = None,
+        method: str = "wald",
+        cov: str | Covariance | Dependence = "nonrobust",
+    ) -> pd.DataFrame:
+        """Next-token probabilities, with intervals on request; see `statlm.predict`."""
+        from statlm.inference.predict import predict
+
+        return predict(self.likelihood, contexts, interval=interval, method=method, cov=cov)
+
+    # --- generation ---------------------------------------------------------------------------------------------------
+
+    def generate(self, prompt: str | Sequence[str] = "", **settings: Any) -> Generation:
+        """Continue a prompt; see `statlm.generate`."""
+        from statlm.generation.generate import generate
+
+        return generate(self.likelihood, prompt, **settings)
+
+    def simulate(self, **settings: Any) -> Corpus:
+        """A corpus drawn from the model, of the size of its own; see `statlm.simulate`."""
+        from statlm.generation.simulate import simulate
+
+        return simulate(self.likelihood, **settings)
+
+    # --- tables -------------------------------------------------------------------------------------------------------
+
+    def summary(self, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> Summary:
+        """Text, HTML and LaTeX summary; see `statlm.summary`."""
+        from statlm.report.summary import summary
+
+        return summary(self, cov=cov, level=level)
+
+    def tidy(self, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> pd.DataFrame:
+        """A row a parameter; see `statlm.tidy`."""
+        from statlm.report.tidy import tidy
+
+        return tidy(self, cov=cov, level=level)
+
+    def glance(self) -> pd.DataFrame:
+        """One row for the model; see `statlm.glance`."""
+        from statlm.report.tidy import glance
+
+        return glance(self)
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fit to a folder (JSON and safetensors); see `statlm.load`."""
+        from statlm.fit.storage import save
+
+        save(self, folder)

@@ -1,0 +1,1 @@
+"""Intervals and tests, each a function of the contract."""

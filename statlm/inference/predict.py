@@ -1,0 +1,205 @@
+"""Next-token probabilities with intervals, by the delta method or from counts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+from statlm.covariance import Covariance, Dependence, resolve_cov
+from statlm.covariance.verbs import root_of_variances
+from statlm.errors import NoEstimate, SpecificationError, UnseenContextWarning
+from statlm.inference.conf_int import half_width
+from statlm.likelihood import Likelihood, Predictive
+from statlm.numerics.repeated_rows import explicit
+from statlm.numerics.types import Array
+from statlm.text.prompts import context_array, context_ids, continuations
+
+FROM_COUNTS = ("wilson", "jeffreys", "clopper-pearson", "goodman", "sison-glaz")
+DELTA = ("wald", "logit")
+
+
+@runtime_checkable
+class Tabulated(Protocol):
+    """A likelihood whose probabilities are shares of counts, so that intervals for proportions apply."""
+
+    def counts_of(self, contexts: Array) -> Array:
+        """(m, V) counts of what followed each context."""
+        ...
+
+
+def predict(
+    model: Predictive,
+    contexts: Sequence[Any],
+    *,
+    interval: float | None = None,
+    method: str = "wald",
+    cov: str | Covariance | Dependence = "nonrobust",
+) -> pd.DataFrame:
+    r"""Probabilities of the next token after each context.
+
+    Parameters
+    ----------
+    model : Predictive
+        A Likelihood at its estimate, on the corpus it was fitted to, where an interval is asked.
+    contexts : sequence of strings, or of sequences of tokens
+        Each the beginning of a document; where it is longer than the model's memory, its end matters.
+    interval : float, optional
+        Confidence level, as 0.95. Pointwise, except for the simultaneous methods.
+    method : str
+        By the delta method, any `cov`: "wald" on the scale of the probability,
+        :math:`\hat p \pm z\,\hat p\,\mathrm{se}(\log \hat p)`, or "logit" on the scale of the log-odds, which keeps inside
+        (0, 1). From the counts of an n-gram, model-based: "wilson", "jeffreys", "clopper-pearson" for each cell, "goodman"
+        (1965) and "sison-glaz" (1995) simultaneous over a context's row.
+    cov : str or object
+        Covariance; see `std_errors`.
+
+    Returns
+    -------
+    DataFrame
+        A row a context and token, most probable first: ``context``, ``token``, ``probability``, and with an interval
+        ``std_error``, ``conf_low``, ``conf_high``, ``method``. A cell with a count of 0 has no standard error (it stands on the
+        boundary): its row gives the Clopper-Pearson interval instead, and says so.
+
+    Raises
+    ------
+    NoEstimate
+        If an interval is asked after a context that training never saw.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fit = slm.NGram(n=2).fit(slm.Corpus.from_text("abracadabra"))
+    >>> fit.predict(["a"], interval=0.95, method="wilson").round(3).iloc[0].to_dict()
+    {'context': 'a', 'token': 'b', 'probability': 0.5, 'std_error': 0.25, 'conf_low': 0.15, 'conf_high': 0.85, 'method': 'wilson'}
+    """
+    vocabulary = model.corpus.vocabulary
+    ids = context_ids(vocabulary, contexts)
+    if not ids:
+        raise SpecificationError("There is no context to predict from. Give at least one, as in predict(['th']).")
+    probabilities = np.exp(model.logprobs(context_array(vocabulary, ids)))  # (m, V)
+    m, size = probabilities.shape
+    labels = [context if isinstance(context, str) else vocabulary.decode(i) for context, i in zip(contexts, ids, strict=True)]
+    table = pd.DataFrame(
+        {
+            "context": np.repeat(np.array(labels, dtype=object), size),
+            "token": np.tile(np.array(vocabulary.tokens[:size], dtype=object), m),
+            "probability": probabilities.ravel(),
+        }
+    )
+    unseen = _unseen(model, ids, labels)
+    if interval is None:
+        if unseen:
+            warnings.warn(f"{unseen} The uniform distribution is shown there.", UnseenContextWarning, stacklevel=2)
+    else:
+        if unseen:
+            raise NoEstimate(f"{unseen} There is no interval for what was never observed.")
+        for column, values in _intervals(model, ids, probabilities, interval, method, cov).items():
+            table[column] = values
+    order = np.lexsort((np.arange(len(table)), -table.probability, np.repeat(np.arange(m), size)))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _unseen(model: Predictive, ids: list[Array], labels: list[str]) -> str:
+    """What to say where a table of counts has nothing on some context; empty where all are known."""
+    if not isinstance(model, Tabulated) or model.memory == 0:
+        return ""
+    counts = model.counts_of(context_array(model.corpus.vocabulary, ids)).sum(axis=1)
+    if counts.all():
+        return ""
+    missing = [label for label, count in zip(labels, counts, strict=True) if count == 0]
+    short = model.memory is not None and any(len(i) < model.memory for i, count in zip(ids, counts, strict=True) if count == 0)
+    hint = (
+        f" A context shorter than the model's memory of {model.memory} tokens is read as the beginning of a document."
+        if short
+        else ""
+    )
+    return f"Training never saw the context {missing[0]!r}{f' and {len(missing) - 1} more' if missing[1:] else ''}.{hint}"
+
+
+def _intervals(
+    model: Predictive,
+    ids: list[Array],
+    probabilities: Array,
+    level: float,
+    method: str,
+    cov: str | Covariance | Dependence,
+) -> dict[str, Any]:
+    if method not in DELTA + FROM_COUNTS:
+        raise SpecificationError(f"There is no interval {method!r}. Use one of {', '.join(map(repr, DELTA + FROM_COUNTS))}.")
+    if not isinstance(model, Likelihood):
+        raise SpecificationError(
+            "This model is a distribution without parameters and derivatives, so its probabilities have no standard error. "
+            "Intervals exist for its held-out measures: evaluation.perplexity_interval()."
+        )
+    if method in FROM_COUNTS and (cov != "nonrobust" or not isinstance(model, Tabulated)):
+        raise SpecificationError(
+            f"The {method} interval is computed from the counts of an n-gram, model-based (cov='nonrobust'). For other models "
+            "or covariances use method='wald' or 'logit'."
+        )
+    m, size = probabilities.shape
+    positive = probabilities > 0
+    error = np.full((m, size), np.nan)
+    chosen = resolve_cov(cov)
+    tokens = [np.flatnonzero(row) for row in positive]
+    cells = model.on(continuations(model.corpus.vocabulary, ids, tokens))
+    relative = root_of_variances(chosen.variances(model, explicit(cells.score())))  # std. error of log p
+    error[positive] = relative * probabilities[positive]
+    half = half_width(level, chosen.reference_dof(model))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if method == "logit":
+            logit = np.log(probabilities) - np.log1p(-probabilities)
+            width = half * error / (probabilities * (1 - probabilities))
+            low, high = 1 / (1 + np.exp(width - logit)), 1 / (1 + np.exp(-width - logit))
+        else:
+            low, high = np.maximum(probabilities - half * error, 0.0), np.minimum(probabilities + half * error, 1.0)
+    label = np.full((m, size), method, dtype=object)
+    if isinstance(model, Tabulated):
+        counts = model.counts_of(context_array(model.corpus.vocabulary, ids))
+        if method in FROM_COUNTS:
+            for row in range(m):
+                low[row], high[row] = proportion_interval(counts[row], level, method)
+        else:
+            boundary = ~positive | ((probabilities == 1.0) & (counts.sum(axis=1, keepdims=True) > 0))
+            exact = [proportion_interval(row, level, "clopper-pearson") for row in counts]
+            low = np.where(boundary, np.stack([e[0] for e in exact]), low)
+            high = np.where(boundary, np.stack([e[1] for e in exact]), high)
+            label[boundary] = "clopper-pearson (on the boundary)"
+            error[boundary] = np.nan
+    return {"std_error": error.ravel(), "conf_low": low.ravel(), "conf_high": high.ravel(), "method": label.ravel()}
+
+
+def proportion_interval(counts: Array, level: float, method: str) -> tuple[Array, Array]:
+    """Intervals for the shares of a row of counts, by statsmodels.
+
+    Parameters
+    ----------
+    counts : (V,) integer array
+    level : float
+        Confidence level.
+    method : str
+        "wilson", "jeffreys", "clopper-pearson", "goodman" or "sison-glaz".
+
+    Returns
+    -------
+    low, high : (V,) arrays
+
+    References
+    ----------
+    Brown, Cai and DasGupta (2001), Interval estimation for a binomial proportion. Goodman (1965). Sison and Glaz (1995).
+    """
+    from statsmodels.stats.proportion import multinomial_proportions_confint, proportion_confint
+
+    total = int(counts.sum())
+    if total == 0:
+        raise NoEstimate("A row without observations has no share to put an interval on.")
+    if method in ("goodman", "sison-glaz"):
+        found = multinomial_proportions_confint(counts, alpha=1 - level, method=method)
+        return found[:, 0], found[:, 1]
+    name = {"wilson": "wilson", "jeffreys": "jeffreys", "clopper-pearson": "beta"}[method]
+    low, high = proportion_confint(counts, total, alpha=1 - level, method=name)
+    # At the ends of the range the interval is one-sided and closed; statsmodels' beta quantiles are not defined there.
+    return np.where(counts == 0, 0.0, np.nan_to_num(low)), np.where(counts == total, 1.0, np.nan_to_num(high, nan=1.0))

@@ -1,0 +1,147 @@
+"""Log-likelihood, perplexity, and the criteria made of them. Natural logarithms throughout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statlm.errors import CorpusError, NoEstimate
+from statlm.likelihood import Likelihood, Predictive
+
+
+def loglike(model: Predictive) -> float:
+    """Log-likelihood, the sum of ``log p(y_i | x_i)`` over the corpus, in nats.
+
+    By the chain rule it is the log-probability of the whole corpus. ``-inf`` where an observation has probability 0.
+    """
+    return float(model.loglike_obs().sum())
+
+
+def null_loglike(model: Predictive) -> float:
+    """Log-likelihood of the unigram model fitted to the same observations, in nats: the intercept-only regression."""
+    counts = np.bincount(model.corpus.targets, minlength=model.corpus.vocabulary.nids)
+    counts = counts[counts > 0]
+    return float((counts * np.log(counts / counts.sum())).sum())
+
+
+def deviance(model: Predictive) -> float:
+    """``-2 loglike``, in nats: the saturated model of one-hot observations has log-likelihood 0."""
+    return -2.0 * loglike(model)
+
+
+def entropy(model: Predictive) -> float:
+    """Cross-entropy ``-loglike / nobs``, in nats a token."""
+    return -loglike(model) / model.corpus.nobs
+
+
+def perplexity(model: Predictive) -> float:
+    """Geometric mean of the inverse probability given to each token, ``exp(-loglike / nobs)``.
+
+    Comparable only between models scored on the same tokens; see `bits_per_byte` for others. ``inf`` where an
+    observation has probability 0.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fair = slm.NGram(n=1).fit(slm.Corpus.from_text("abab"))
+    >>> round(perplexity(fair), 12)
+    2.0
+    """
+    return float(np.exp(entropy(model)))
+
+
+def bits_per_token(model: Predictive) -> float:
+    """Cross-entropy in bits a token."""
+    return entropy(model) / float(np.log(2.0))
+
+
+def bits_per_char(model: Predictive) -> float:
+    """Bits that the model needs for a character of the observed text.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus was made of tokens that are not text.
+    """
+    return _bits(model) / _size(model.corpus.nchars, "characters")
+
+
+def bits_per_byte(model: Predictive) -> float:
+    """Bits that the model needs for a UTF-8 byte of the observed text; comparable across tokenizers on the same text.
+
+    Raises
+    ------
+    CorpusError
+        If the corpus was made of tokens that are not text.
+    """
+    return _bits(model) / _size(model.corpus.nbytes, "bytes")
+
+
+def _bits(model: Predictive) -> float:
+    return -loglike(model) / float(np.log(2.0))
+
+
+def _size(size: int | None, unit: str) -> int:
+    if not size:
+        raise CorpusError(
+            f"The corpus has no text behind its tokens, so there are no {unit} to divide by. Use bits_per_token, or make the "
+            "corpus with Corpus.from_text."
+        )
+    return size
+
+
+def pseudo_r2(model: Predictive) -> float:
+    """McFadden's ``1 - loglike / null_loglike``.
+
+    Raises
+    ------
+    NoEstimate
+        If the corpus repeats a single token, so that the null log-likelihood is 0.
+    """
+    null = null_loglike(model)
+    if null == 0:
+        raise NoEstimate(
+            "Every observation is the same token, so the null model predicts perfectly and there is nothing to explain. "
+            "pseudo_r2 is not defined."
+        )
+    return 1.0 - loglike(model) / null
+
+
+def aic(model: Likelihood) -> float:
+    """Akaike's criterion ``-2 loglike + 2 dof``."""
+    return deviance(model) + 2.0 * model.dof
+
+
+def aicc(model: Likelihood) -> float:
+    """AIC corrected for small samples, ``aic + 2 q (q + 1) / (nobs - q - 1)`` (Hurvich and Tsai 1989).
+
+    Raises
+    ------
+    NoEstimate
+        If there are not more observations than parameters plus one.
+    """
+    n, q = model.corpus.nobs, model.dof
+    if n - q - 1 <= 0:
+        raise NoEstimate(
+            f"AICc is not defined for {q:,} parameters and {n:,} observations: its correction divides by nobs - dof - 1. "
+            "Compare on held-out text instead."
+        )
+    return aic(model) + 2.0 * q * (q + 1) / (n - q - 1)
+
+
+def bic(model: Likelihood) -> float:
+    """Schwarz's criterion ``-2 loglike + dof log(nobs)``."""
+    return deviance(model) + model.dof * float(np.log(model.corpus.nobs))
+
+
+def hqic(model: Likelihood) -> float:
+    """Hannan and Quinn's criterion ``-2 loglike + 2 dof log(log(nobs))``.
+
+    Raises
+    ------
+    NoEstimate
+        If there are fewer than 3 observations, where log(log(nobs)) is not positive.
+    """
+    n = model.corpus.nobs
+    if n < 3:
+        raise NoEstimate(f"HQIC is not defined for {n} observations: log(log(nobs)) must be positive. Use more text.")
+    return deviance(model) + 2.0 * model.dof * float(np.log(np.log(n)))
