@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from statlm import measures
 from statlm.covariance import Covariance, Dependence, std_errors, vcov
+from statlm.errors import NoEstimate
 from statlm.fit.evaluation import Evaluation
-from statlm.likelihood import Likelihood
+from statlm.likelihood import Likelihood, is_likelihood
 from statlm.numerics.types import Array, Matrix
 
 if TYPE_CHECKING:
@@ -50,80 +51,96 @@ class Fit(Evaluation):
     ----------
     specification : object
         How it was estimated.
-    likelihood : Likelihood
-        At the estimate, on the training corpus.
+    likelihood : Predictive
+        At the estimate, on the training corpus; a Likelihood where the model has parameters and derivatives.
     report : FitReport
     """
 
-    likelihood: Likelihood
     report: FitReport
+
+    @property
+    def parametric(self) -> Likelihood:
+        """The model as a Likelihood.
+
+        Raises
+        ------
+        NoEstimate
+            If it is a distribution only, without parameters that have standard errors.
+        """
+        if is_likelihood(self.likelihood):
+            return self.likelihood
+        raise NoEstimate(
+            f"{self.specification} is a distribution without a likelihood theory for its parameters, so it has no degrees of "
+            "freedom, standard errors or AIC. Its held-out measures have errors: fit.on(test).perplexity_interval(), "
+            "compare(..., on=test)."
+        )
 
     # --- the contract -------------------------------------------------------------------------------------------------
 
     @property
     def params(self) -> Array:
         """(p,) estimates."""
-        return self.likelihood.params
+        return self.parametric.params
 
     @property
     def param_names(self) -> pd.MultiIndex:
         """The p names: response and term."""
-        return self.likelihood.param_names
+        return self.parametric.param_names
 
     @property
     def dof(self) -> int:
         """Number of free parameters."""
-        return self.likelihood.dof
+        return self.parametric.dof
 
     def score(self) -> Matrix:
         """(nobs, p) derivative of `loglike_obs`."""
-        return self.likelihood.score()
+        return self.parametric.score()
 
     def information(self) -> Matrix:
         """(p, p) minus the second derivative of the log-likelihood."""
-        return self.likelihood.information()
+        return self.parametric.information()
 
     def at(self, params: Array) -> Likelihood:
         """The likelihood at other parameter values."""
-        return self.likelihood.at(params)
+        return self.parametric.at(params)
 
     # --- criteria -----------------------------------------------------------------------------------------------------
 
     @property
     def aic(self) -> float:
         """Akaike's criterion."""
-        return measures.aic(self.likelihood)
+        return measures.aic(self.parametric)
 
     @property
     def aicc(self) -> float:
         """AIC corrected for small samples."""
-        return measures.aicc(self.likelihood)
+        return measures.aicc(self.parametric)
 
     @property
     def bic(self) -> float:
         """Schwarz's criterion."""
-        return measures.bic(self.likelihood)
+        return measures.bic(self.parametric)
 
     @property
     def hqic(self) -> float:
         """Hannan and Quinn's criterion."""
-        return measures.hqic(self.likelihood)
+        return measures.hqic(self.parametric)
 
     # --- inference ----------------------------------------------------------------------------------------------------
 
     def vcov(self, cov: str | Covariance | Dependence = "nonrobust") -> Array:
         """(p, p) covariance of the estimates; see `statlm.vcov`."""
-        return vcov(self.likelihood, cov)
+        return vcov(self.parametric, cov)
 
     def std_errors(self, cov: str | Covariance | Dependence = "nonrobust") -> Array:
         """(p,) standard errors; see `statlm.std_errors`."""
-        return std_errors(self.likelihood, cov)
+        return std_errors(self.parametric, cov)
 
     def conf_int(self, level: float = 0.95, cov: str | Covariance | Dependence = "nonrobust") -> pd.DataFrame:
         """Wald intervals of the parameters; see `statlm.conf_int`."""
         from statlm.inference.conf_int import conf_int
 
-        return conf_int(self.likelihood, level, cov)
+        return conf_int(self.parametric, level, cov)
 
     def predict(
         self,

@@ -13,7 +13,7 @@ from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import NoEstimate, SpecificationError, UnseenContextWarning
 from statlm.inference.conf_int import half_width
-from statlm.likelihood import Likelihood, Predictive
+from statlm.likelihood import Predictive, is_likelihood
 from statlm.numerics.repeated_rows import explicit
 from statlm.numerics.types import Array
 from statlm.text.prompts import context_array, context_ids, continuations
@@ -130,7 +130,7 @@ def _intervals(
 ) -> dict[str, Any]:
     if method not in DELTA + FROM_COUNTS:
         raise SpecificationError(f"There is no interval {method!r}. Use one of {', '.join(map(repr, DELTA + FROM_COUNTS))}.")
-    if not isinstance(model, Likelihood):
+    if not is_likelihood(model):
         raise SpecificationError(
             "This model is a distribution without parameters and derivatives, so its probabilities have no standard error. "
             "Intervals exist for its held-out measures: evaluation.perplexity_interval()."

@@ -7,7 +7,8 @@ ordinary calls.
 
 from __future__ import annotations
 
-from typing import Protocol, Self, runtime_checkable
+from inspect import getattr_static
+from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import pandas as pd
 
@@ -15,7 +16,6 @@ from statlm.numerics.types import Array, Matrix
 from statlm.text.corpus import Corpus
 
 
-@runtime_checkable
 class Predictive(Protocol):
     """A distribution over the next token, standing on a corpus."""
 
@@ -49,7 +49,6 @@ class Predictive(Protocol):
         ...
 
 
-@runtime_checkable
 class Likelihood(Predictive, Protocol):
     """A Predictive indexed by a parameter vector, with derivatives."""
 
@@ -79,3 +78,27 @@ class Likelihood(Predictive, Protocol):
     def at(self, params: Array) -> Self:
         """The likelihood at other parameter values."""
         ...
+
+
+@runtime_checkable
+class Standing(Protocol):
+    """A fit or an evaluation: something that stands for the model it holds."""
+
+    likelihood: Predictive
+
+
+PRIMITIVES = ("params", "param_names", "dof", "score", "information", "at")
+
+
+def underlying(model: Any) -> Predictive:
+    """The model itself, taken out of the fit or evaluation that holds it."""
+    return model.likelihood if isinstance(model, Standing) else model  # type: ignore[no-any-return]
+
+
+def is_likelihood(model: Any) -> TypeGuard[Likelihood]:
+    """Whether a model has parameters and derivatives, or is a distribution only.
+
+    The attributes are looked up without being computed: the names of ten million parameters take a while.
+    """
+    model = underlying(model)
+    return all(getattr_static(model, name, None) is not None for name in PRIMITIVES)

@@ -74,6 +74,10 @@ class NGram:
                 f"pseudo_count={self.pseudo_count!r} is not a prior count. Choose 0 for maximum likelihood, or a positive number."
             )
 
+    def __str__(self) -> str:
+        name = {0: "uniform", 1: "unigram", 2: "bigram", 3: "trigram"}.get(self.n, f"{self.n}-gram")
+        return f"{name} + {self.pseudo_count:g}" if self.pseudo_count and self.n else name
+
     def fit(self, corpus: Corpus) -> Fit:
         """Count the n-grams of a corpus.
 
@@ -90,6 +94,17 @@ class NGram:
             columns, targets = [column[inside] for column in columns], targets[inside]
         table = ContextTable.count(columns, targets, corpus.vocabulary.nids)
         return Fit(self, self._likelihood(corpus, table), FitReport("counting (closed form)"))
+
+    def contains(self, other: object) -> bool:
+        """Whether `other` is a special case of this on the same observations: a shorter n-gram, both maximum likelihood."""
+        unsmoothed = self.smoothing is None and self.pseudo_count == 0
+        return (
+            unsmoothed
+            and isinstance(other, NGram)
+            and other.smoothing is None
+            and other.pseudo_count == 0
+            and other.n <= self.n
+        )
 
     def _check_length(self, corpus: Corpus) -> None:
         longest = int(np.diff(corpus.offsets).max())

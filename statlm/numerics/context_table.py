@@ -13,7 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from statlm.numerics.types import Array
-from statlm.numerics.unique_rows import KEY_BITS, bits_for, unique_rows
+from statlm.numerics.unique_rows import KEY_BITS, bits_for, dense_rank, unique_rows
+
+SORT_QUERIES = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +145,14 @@ def _search(keys: Array, query: Array) -> Array:
     """Position of each query among sorted distinct keys, -1 where it is absent."""
     if len(keys) == 0:
         return np.full(len(query), -1, np.int64)
+    if len(query) > SORT_QUERIES and len(keys) > SORT_QUERIES:
+        # Random access to a table beyond the cache costs more than sorting the queries.
+        ranks, distinct = dense_rank(query, max(int(query.max()), 1).bit_length())
+        return _search_few(keys, distinct)[ranks]
+    return _search_few(keys, query)
+
+
+def _search_few(keys: Array, query: Array) -> Array:
     at = np.searchsorted(keys, query)
     at[at == len(keys)] = 0
     return np.where(keys[at] == query, at, -1)

@@ -52,7 +52,8 @@ def from_sources(
     lengths: list[int] = []
     names: list[str] = []
     length = 0
-    for source in sources:
+    origin: list[int] = []  # source of each document
+    for i, source in enumerate(sources):
         number = 0
         for text, last in pieces(source, split):
             found = vocabulary.encode(text)
@@ -71,8 +72,11 @@ def from_sources(
                     )
                 number += 1
                 lengths.append(length)
+                origin.append(i)
                 names.append(source[0] if split is None else f"{source[0]}:{number}")
                 length = 0
+    if covariates is not None and len(covariates) == len(sources):
+        covariates = covariates.iloc[origin]
     table = _document_table(names, covariates)
     tokens = ids.array()
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

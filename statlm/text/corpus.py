@@ -124,7 +124,7 @@ class Corpus:
         name : str
             Name of the document, or of the text that documents are numbered within.
         covariates : DataFrame, optional
-            A row a document.
+            A row a document, or one for the text that all of its documents share.
 
         Raises
         ------
@@ -148,6 +148,7 @@ class Corpus:
         tokenizer: str | Training | Tokenizer | Any = "char",
         *,
         names: Sequence[str] | None = None,
+        split: str | Splitter | None = None,
         vocabulary: Vocabulary | None = None,
         eos: bool | None = None,
         unk: bool = False,
@@ -156,13 +157,16 @@ class Corpus:
         given: int = 0,
         covariates: pd.DataFrame | None = None,
     ) -> Corpus:
-        """Corpus of several texts, each a document; parameters as of `from_text`."""
+        """Corpus of several texts, each a document unless `split` cuts it; parameters as of `from_text`.
+
+        `covariates` has a row a text, which the documents that it is cut into share.
+        """
         texts = building.check_iterable(texts)
         labels = [str(i) for i in range(len(texts))] if names is None else list(names)
         if len(labels) != len(texts):
             raise CorpusError(f"There are {len(labels):,} names for {len(texts):,} texts. Give one name a text.")
         sources = [string_source(name, text) for name, text in zip(labels, texts, strict=True)]
-        return cls._of(sources, tokenizer, None, vocabulary, eos, unk, min_count, max_size, given, covariates)
+        return cls._of(sources, tokenizer, split, vocabulary, eos, unk, min_count, max_size, given, covariates)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], *args: Any, **settings: Any) -> Corpus:

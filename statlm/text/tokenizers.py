@@ -353,6 +353,11 @@ def resolve(tokenizer: str | Training | Tokenizer | Any, min_count: int = 1, max
             f"There is no tokenizer {tokenizer!r}. Use 'char', 'word', 'bpe', or an object such as "
             "BytePairs(size=2000) or a tokenizers.Tokenizer."
         )
+    if min_count != 1 or max_size is not None:
+        raise SpecificationError(
+            f"min_count={min_count}, max_size={max_size} would have no effect: a tokenizer given as an object decides for "
+            "itself which types it keeps. Give them to it, as in Words(min_count=2), or name the tokenizer: 'word'."
+        )
     if type(tokenizer).__module__.split(".")[0] == "tokenizers":
         return HuggingFaceTokenizer(tokenizer, "custom")
     return tokenizer

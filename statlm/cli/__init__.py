@@ -1,0 +1,1 @@
+"""The command line: the package's main job without a script."""

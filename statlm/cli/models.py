@@ -1,0 +1,152 @@
+"""``statlm fit``, ``summary``, ``perplexity`` and ``generate``: one model at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from statlm.cli.texts import (
+    DatasetName,
+    Encoding,
+    Lowercase,
+    Split,
+    Texts,
+    TokenizerName,
+    VocabularySize,
+    read_corpus,
+    read_like,
+)
+
+FitFolder = Annotated[Path, typer.Argument(help="Folder of a fit that `statlm fit` saved.", show_default=False)]
+CovName = Annotated[str, typer.Option(help="Standard errors: nonrobust, opg, HC0, cluster or HAC.")]
+Level = Annotated[float, typer.Option(help="Confidence level of the intervals.")]
+
+
+def fit(
+    texts: Texts = None,
+    output: Annotated[Path | None, typer.Option(help="Save the fit to this folder.")] = None,
+    n: Annotated[int, typer.Option("--n", help="Length of the n-gram: 1 to 8.")] = 3,
+    pseudo_count: Annotated[float, typer.Option(help="Added to each count; 0 is maximum likelihood.")] = 0.0,
+    dataset: DatasetName = None,
+    tokenizer: TokenizerName = "char",
+    vocabulary_size: VocabularySize = None,
+    lowercase: Lowercase = False,
+    split: Split = None,
+    encoding: Encoding = "utf-8",
+    cov: CovName = "nonrobust",
+) -> None:
+    """Fit one model to a text, print its summary, and save it on request.
+
+    Examples: statlm fit novel.txt --n 4 --pseudo-count 0.01 --output novel-4gram
+              statlm fit --dataset sotu --n 2 --cov cluster
+    """
+    from statlm.models.ngram import NGram
+
+    corpus, _ = read_corpus(texts, dataset, tokenizer, vocabulary_size, lowercase, split, encoding)
+    fitted = NGram(n, pseudo_count=pseudo_count).fit(corpus)
+    typer.echo(str(fitted.summary(cov=cov)))
+    if output is not None:
+        fitted.save(output)
+        typer.echo(f"Fit saved to {output}", err=True)
+
+
+def summary(
+    folder: FitFolder,
+    cov: CovName = "nonrobust",
+    level: Level = 0.95,
+    output: Annotated[Path | None, typer.Option(help="Save instead of printing: .txt, .html or .tex.")] = None,
+) -> None:
+    """Print the summary of a saved fit, with the standard errors of your choice.
+
+    Example: statlm summary novel-4gram --cov cluster
+    """
+    from statlm.models.load import load
+    from statlm.report.summary import save_summary
+
+    made = load(folder).summary(cov=cov, level=level)
+    if output is None:
+        typer.echo(str(made))
+    else:
+        save_summary(made, output)
+        typer.echo(f"Summary saved to {output}", err=True)
+
+
+def perplexity(
+    folder: FitFolder,
+    texts: Annotated[list[Path], typer.Argument(help="Text files, or folders of .txt files, to score.", show_default=False)],
+    split: Split = None,
+    encoding: Encoding = "utf-8",
+    level: Level = 0.95,
+    dependence: Annotated[
+        str | None, typer.Option(help="iid, cluster, HAC or bootstrap. By default chosen by the number of documents.")
+    ] = None,
+    tokens: Annotated[Path | None, typer.Option(help="Save a row a token (surprisal, entropy, rank) to this .csv file.")] = None,
+) -> None:
+    """Score texts with a saved fit: perplexity with its interval, bits per byte, and what caused infinities.
+
+    Example: statlm perplexity novel-4gram other.txt --split paragraph
+    """
+    import numpy as np
+
+    from statlm.inference.perplexity_interval import perplexity_estimate
+    from statlm.models.load import load
+    from statlm.report.augment import augment
+    from statlm.report.tables import save_table
+
+    fitted = load(folder)
+    corpus = read_like(texts, fitted.corpus, split, encoding)
+    held = fitted.on(corpus)
+    typer.echo(f"{fitted.specification} on {corpus!r}")
+    obs = held.loglike_obs()
+    impossible = np.isneginf(obs)
+    typer.echo(f"log-likelihood  {obs.sum():,.2f} nats")
+    typer.echo(f"perplexity      {held.perplexity:.6g}")
+    if impossible.any():
+        kinds = f"{impossible.sum():,} of {len(obs):,} tokens have probability 0 under the model"
+        unknown = f", {corpus.nunknown:,} of them unknown to its vocabulary" if corpus.nunknown else ""
+        known = obs[~impossible]
+        typer.echo(f"                {kinds}{unknown}; perplexity of the others {np.exp(-known.mean()):.6g}" if len(known) else kinds)
+    else:
+        estimate = perplexity_estimate(held, dependence)
+        low, high = np.exp(estimate.interval(level))
+        typer.echo(f"{level:.0%} interval    {low:.6g} to {high:.6g} ({estimate.dependence})")
+    if corpus.nbytes:
+        typer.echo(f"bits per byte   {held.bits_per_byte:.6g}")
+    if tokens is not None:
+        save_table(augment(held), tokens)
+        typer.echo(f"Tokens saved to {tokens}", err=True)
+
+
+def generate(
+    folder: FitFolder,
+    prompt: Annotated[str, typer.Option(help="Beginning of the text to continue.")] = "",
+    max_tokens: Annotated[int, typer.Option(help="Stop after this many tokens.")] = 200,
+    temperature: Annotated[float, typer.Option(help="Below 1 sharpens, above 1 flattens; 0 is greedy.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Draw only from the k most probable tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw only from the smallest set of this probability.")] = None,
+    samples: Annotated[int, typer.Option(help="Number of continuations.")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 0,
+    log_probabilities: Annotated[bool, typer.Option("--log-probabilities", help="Print what was drawn, token by token.")] = False,
+) -> None:
+    """Continue a text with a saved fit.
+
+    Example: statlm generate novel-4gram --prompt "It was" --temperature 0.8 --top-p 0.9 --seed 7
+    """
+    from statlm.models.load import load
+
+    drawn = load(folder).generate(
+        prompt,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        samples=samples,
+        seed=seed,
+    )
+    typer.echo(str(drawn))
+    for number, (model, sampler) in enumerate(zip(drawn.loglike, drawn.sampler_loglike, strict=True)):
+        typer.echo(f"[{number}] log-probability {model:.3f} nats under the model, {sampler:.3f} under the sampler", err=True)
+    if log_probabilities:
+        typer.echo(drawn.table.to_string(index=False))

@@ -1,0 +1,1 @@
+"""Drawing from a model: continuations of a prompt, and whole corpora."""

@@ -1,0 +1,90 @@
+"""Perplexities of several models with their intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from statlm.errors import SpecificationError
+from statlm.plots.style import GREY, PALETTE, axes, house_style
+from statlm.report.tables import format_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOG_FROM = 20.0  # ratio of the largest to the smallest from which a linear axis hides the small ones
+
+
+def plot_perplexity(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Dots with intervals, a row a model, in the order of the table from the top.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `compare` gives it: ``model``, ``perplexity``, and where known ``conf_low``, ``conf_high``. A model whose
+        perplexity is infinite is put at the right margin.
+    ax : Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    SpecificationError
+        If the table has no rows, or lacks a column.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": ["bigram"], "perplexity": [11.9], "conf_low": [11.7], "conf_high": [12.1]})
+    >>> plot_perplexity(table).get_xlabel()
+    'Perplexity (95% intervals where drawn)'
+    """
+    lacking = {"model", "perplexity"} - set(table.columns)
+    if lacking or len(table) == 0:
+        raise SpecificationError(
+            f"The table has {len(table):,} rows and lacks {sorted(lacking)}, so there is nothing to draw. Pass what "
+            "compare() gives: a row a model, with its perplexity."
+        )
+    n = len(table)
+    values = table["perplexity"].to_numpy(float)
+    low, high = (table[c].to_numpy(float) if c in table else np.full(n, np.nan) for c in ("conf_low", "conf_high"))
+    finite = np.isfinite(values)
+    known = finite & np.isfinite(low) & np.isfinite(high)
+    rows = np.arange(n)
+    with house_style():
+        ax = axes(ax, 6.4, 1.1 + 0.36 * n)
+        ax.hlines(rows[known], low[known], high[known], color=PALETTE[0], linewidth=2.2, gid="intervals")
+        ax.plot(values[finite], rows[finite], "o", color=PALETTE[0], gid="perplexities")
+        everything = np.concatenate([values[finite], low[known], high[known]])
+        if len(everything) and everything.min() > 0 and everything.max() / everything.min() > LOG_FROM:
+            _log_axis(ax)
+        margin = ax.get_yaxis_transform()  # x in widths of the picture, y in rows
+        ax.plot(np.full(n - finite.sum(), 0.97), rows[~finite], ">", color=PALETTE[1], transform=margin, gid="infinite")
+        for row, value in zip(rows, values, strict=True):
+            label = format_number(value) if np.isfinite(value) else "∞"
+            colour = GREY if np.isfinite(value) else PALETTE[1]
+            ax.annotate(label, (1.01, row), xycoords=margin, va="center", ha="left", color=colour, annotation_clip=False)
+        ax.set_yticks(rows, [str(m) for m in table["model"]], parse_math=False)
+        ax.set_ylim(n - 0.5, -0.5)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+        ax.spines["left"].set_visible(False)
+        if not finite.any():
+            ax.set_xticks([])
+        ax.set_xlabel("Perplexity (95% intervals where drawn)" if known.any() else "Perplexity")
+    return ax
+
+
+def _log_axis(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    within_three_decades = high / low < 1e3
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if within_three_decades else (1.0,)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,1 @@
+"""Tables for people: summaries of fits, rows a parameter, rows a token, and files of them."""

@@ -1,0 +1,220 @@
+"""A fit as plain tables: a row a parameter, and a row a model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol, cast, runtime_checkable
+
+import numpy as np
+import pandas as pd
+
+from statlm import measures
+from statlm.covariance import Covariance, Dependence, resolve_cov
+from statlm.covariance.verbs import root_of_variances
+from statlm.errors import CorpusError, NoEstimate
+from statlm.inference.conf_int import half_width
+from statlm.likelihood import Likelihood, Predictive
+from statlm.numerics.linalg import identity
+from statlm.numerics.types import Array
+from statlm.text.corpus import Corpus
+
+
+class Evaluated(Protocol):
+    """A specification and what came of it, standing on a corpus."""
+
+    @property
+    def specification(self) -> Any:
+        """How it was estimated."""
+        ...
+
+    @property
+    def likelihood(self) -> Predictive:
+        """Its distribution."""
+        ...
+
+
+class Fitted(Protocol):
+    """A specification and its likelihood at the estimate."""
+
+    @property
+    def specification(self) -> Any:
+        """How it was estimated."""
+        ...
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """At the estimate, on the training corpus."""
+        ...
+
+
+@runtime_checkable
+class KindOfParams(Protocol):
+    """A likelihood that says what its parameters are."""
+
+    @property
+    def param_kind(self) -> str:
+        """For example "log-odds", for which 0 is a natural null."""
+        ...
+
+
+def tidy(fit: Fitted, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> pd.DataFrame:
+    """A row a parameter.
+
+    Parameters
+    ----------
+    fit : Fit
+        Or anything with a likelihood at its estimate.
+    cov : str or object
+        Covariance; see `std_errors`.
+    level : float
+        Confidence level of the Wald intervals.
+
+    Returns
+    -------
+    DataFrame
+        ``response``, ``term``, ``estimate``, ``std_error``, ``conf_low``, ``conf_high``. Log-odds have a natural null, 0,
+        and get ``statistic`` and ``p_value`` too; probabilities have none.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fit = slm.NGram(n=1).fit(slm.Corpus.from_text("abba" * 25 + "a"))
+    >>> tidy(fit).round(3).iloc[0].to_dict()
+    {'response': 'b', 'term': '', 'estimate': 0.495, 'std_error': 0.05, 'conf_low': 0.398, 'conf_high': 0.593}
+    """
+    return coefficients(fit.likelihood, cov, level)
+
+
+def coefficients(
+    model: Likelihood, cov: str | Covariance | Dependence, level: float, rows: Array | None = None
+) -> pd.DataFrame:
+    """The table of `tidy`; for the parameters numbered `rows` alone, at the cost of these."""
+    chosen = resolve_cov(cov)
+    names, estimates = model.param_names, model.params
+    if rows is not None:
+        names, estimates = names[rows], estimates[rows]
+    if len(estimates) == 0:
+        errors = np.zeros(0)
+    elif rows is None:
+        errors = root_of_variances(chosen.variances(model))
+    else:
+        errors = root_of_variances(chosen.variances(model, identity(len(model.params))[rows]))
+    return coefficient_table(model, names, estimates, errors, chosen.reference_dof(model), level)
+
+
+def coefficient_table(
+    model: Likelihood, names: pd.MultiIndex, estimates: Array, errors: Array, reference_dof: float, level: float
+) -> pd.DataFrame:
+    """Estimates with their errors, intervals, and tests where there is a natural null."""
+    table = pd.DataFrame(
+        {
+            "response": names.get_level_values("response").to_numpy(),
+            "term": names.get_level_values("term").to_numpy(),
+            "estimate": estimates,
+            "std_error": errors,
+        }
+    )
+    if isinstance(model, KindOfParams) and model.param_kind == "log-odds":
+        from scipy.special import log_ndtr, stdtr
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = estimates / errors
+        table["statistic"] = statistic
+        below = -np.abs(statistic)
+        table["p_value"] = 2 * (np.exp(log_ndtr(below)) if np.isinf(reference_dof) else stdtr(reference_dof, below))
+    half = half_width(level, reference_dof) * errors
+    table["conf_low"], table["conf_high"] = estimates - half, estimates + half
+    return table
+
+
+def glance(fit: Evaluated) -> pd.DataFrame:
+    """One row for a model: its size and its criteria.
+
+    Parameters
+    ----------
+    fit : Fit or Evaluation
+
+    Returns
+    -------
+    DataFrame
+        ``model``, ``nobs``, ``documents``, ``dof``, ``loglike``, ``null_loglike``, ``pseudo_r2``, ``aic``, ``bic``,
+        ``perplexity``, ``bits_per_token``, ``bits_per_byte``. What does not exist is missing: bytes where the data are not
+        text, criteria of a model without parameters.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fit = slm.NGram(n=1).fit(slm.Corpus.from_text("abba"))
+    >>> glance(fit)[["model", "nobs", "dof", "perplexity"]].round(3).to_dict("records")
+    [{'model': 'NGram(n=1)', 'nobs': 4, 'dof': 1, 'perplexity': 2.0}]
+    """
+    scored = Scored(fit.likelihood)
+    row = {
+        "model": describe(fit.specification),
+        "nobs": scored.corpus.nobs,
+        "documents": scored.corpus.ndocuments,
+        "dof": scored.dof if isinstance(fit.likelihood, Likelihood) else np.nan,
+        **{name: scored.measure(name) for name in MEASURES if name != "bits_per_char"},
+    }
+    return pd.DataFrame([row])
+
+
+MEASURES: dict[str, Callable[[Any], float]] = {
+    "loglike": measures.loglike,
+    "null_loglike": measures.null_loglike,
+    "pseudo_r2": measures.pseudo_r2,
+    "aic": measures.aic,
+    "bic": measures.bic,
+    "perplexity": measures.perplexity,
+    "bits_per_token": measures.bits_per_token,
+    "bits_per_char": measures.bits_per_char,
+    "bits_per_byte": measures.bits_per_byte,
+}
+
+
+class Scored:
+    """A model scored on its corpus once, so that ten measures of it cost one pass over the text."""
+
+    def __init__(self, model: Predictive) -> None:
+        self.model = model
+        self.corpus: Corpus = model.corpus
+        self._loglike_obs = model.loglike_obs()
+
+    def loglike_obs(self) -> Array:
+        """(nobs,) log-probability of each observation, nats."""
+        return self._loglike_obs
+
+    @property
+    def dof(self) -> int:
+        """Number of free parameters."""
+        return cast("Likelihood", self.model).dof
+
+    def measure(self, name: str) -> float:
+        """One of `MEASURES`; not a number where theory or the data have none."""
+        if name in ("aic", "bic") and not isinstance(self.model, Likelihood):
+            return float("nan")
+        try:
+            return MEASURES[name](self)
+        except (CorpusError, NoEstimate):
+            return float("nan")
+
+
+def describe(specification: Any) -> str:
+    """A specification in a line: its name, and the settings that are not their defaults or have none.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> describe(slm.NGram(n=3, pseudo_count=0.5))
+    'NGram(n=3, pseudo_count=0.5)'
+    """
+    if not dataclasses.is_dataclass(specification) or isinstance(specification, type):
+        return str(specification)
+    settings = []
+    for field in dataclasses.fields(specification):
+        value = getattr(specification, field.name)
+        made = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if field.repr and (made is dataclasses.MISSING or made != value):
+            settings.append(f"{field.name}={describe(value) if dataclasses.is_dataclass(value) else repr(value)}")
+    return f"{type(specification).__name__}({', '.join(settings)})"

@@ -1,0 +1,71 @@
+"""Tokens as people can see them: a space, a line end or a control character must not vanish from a table."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Collection
+
+from statlm.text.vocabulary import Vocabulary
+
+SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+FIRST_STAND_IN = 0x100  # code points from here on stand for the bytes that are not printable, as GPT-2 numbered them
+
+
+def _byte_alphabet() -> dict[str, int]:
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(b): b for b in printable} | {chr(FIRST_STAND_IN + i): b for i, b in enumerate(others)}
+
+
+BYTE_OF = _byte_alphabet()
+
+
+def visible(token: str, *, byte_level: bool = False) -> str:
+    r"""A token with everything invisible in it made visible.
+
+    Parameters
+    ----------
+    token : str
+        A token, or several joined.
+    byte_level : bool
+        Whether each of its characters stands for a byte, as in byte-level byte pairs ("Ġthe" is a space and "the").
+
+    Returns
+    -------
+    str
+        A space as ␣, a line end as ⏎, a tab as ⇥; other control and format characters, and bytes that are no whole
+        character, as Python escapes; a combining mark on a dotted circle.
+
+    Examples
+    --------
+    >>> visible("to be\n"), visible("\r\u200b"), visible("Ġol", byte_level=True)
+    ('to␣be⏎', '\\r\\u200b', '␣ol')
+    """
+    if byte_level:
+        known = b"".join(bytes([BYTE_OF[c]]) if c in BYTE_OF else c.encode() for c in token)
+        token = known.decode(errors="backslashreplace")
+    if token.isalnum() and token.isascii():
+        return token
+    shown = "".join(SIGNS.get(c, c if c.isprintable() else c.encode("unicode_escape").decode()) for c in token)
+    return "◌" + shown if shown and unicodedata.combining(shown[0]) else shown
+
+
+def is_byte_level(types: Collection[str]) -> bool:
+    """Whether these are all types of a byte-level vocabulary: each of the 256 stand-ins of bytes is one of them."""
+    return len(types) >= len(BYTE_OF) and BYTE_OF.keys() <= set(types)
+
+
+def naming(vocabulary: Vocabulary) -> Callable[[str], str]:
+    """What makes the tokens and the joined contexts of a vocabulary visible.
+
+    Where no type holds a space, a space can only stand between two tokens, and stays one.
+
+    Examples
+    --------
+    >>> naming(Vocabulary(("rain", "sun")))("sun rain"), naming(Vocabulary(("a", " ")))("a ")
+    ('sun rain', 'a␣')
+    """
+    byte_level = vocabulary.tokenizer is not None and vocabulary.tokenizer.name == "bpe"
+    if byte_level or any(" " in token for token in vocabulary.types):
+        return lambda name: visible(name, byte_level=byte_level)
+    return lambda name: " ".join(visible(part) for part in name.split(" "))
