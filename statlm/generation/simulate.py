@@ -194,7 +194,7 @@ def _walk(model: Predictive, memory: int, starts: Sequence[Array], todraw: Array
             while (known := table.get(key)) is not None:
                 token = known[1][bisect_right(known[0], next(uniform))]
                 tokens.append(token)
-                if len(tokens) >= limit:
+                if token == eos or len(tokens) >= limit:
                     break
                 key = (key * base + token) % modulus
             else:
