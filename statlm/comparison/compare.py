@@ -20,7 +20,7 @@ SIGNIFICANCE = 0.05
 
 
 def compare(
-    models: Mapping[str, Predictive] | Sequence[Any],
+    models: Mapping[str, Any] | Sequence[Any],
     on: Corpus | None = None,
     *,
     dependence: str | Dependence | SeriesDependence | None = None,
@@ -87,7 +87,7 @@ def compare(
     return table
 
 
-def _named(models: Mapping[str, Predictive] | Sequence[Any]) -> dict[str, Predictive]:
+def _named(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Predictive]:
     if isinstance(models, Mapping):
         named = dict(models)
     else:

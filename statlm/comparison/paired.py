@@ -10,6 +10,7 @@ from statlm.covariance import Dependence, SeriesDependence
 from statlm.errors import NoEstimate, NotComparable
 from statlm.inference.perplexity_interval import Interval, mean_estimate
 from statlm.likelihood import Predictive
+from statlm.numerics.p_values import p_value_text
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,10 @@ class PairedTest:
     nobs: int
 
     def __str__(self) -> str:
-        from statlm.report.tables import format_p_value
-
         low, high = self.conf_int
         return (
             f"Mean difference of log-likelihoods over {self.nobs:,} tokens: {self.difference:.5g} nats a token "
-            f"(std. error {self.std_error:.2g}, interval {low:.5g} to {high:.5g}), p = {format_p_value(self.p_value)}.\n"
+            f"(std. error {self.std_error:.2g}, interval {low:.5g} to {high:.5g}), {p_value_text(self.p_value)}.\n"
             f"Dependence: {self.dependence}."
         )
 

@@ -50,12 +50,11 @@ class StationaryBootstrap:
         means = np.empty(self.replicates)
         for b in range(self.replicates):
             total = 0
-            sizes = []
+            drawn: list[Array] = []
             while total < n:
-                draw = rng.geometric(1 / length, size=max(int((n - total) / length) + 10, 10))
-                sizes.append(draw)
-                total += int(draw.sum())
-            ends = np.minimum(np.cumsum(np.concatenate(sizes)), n)
+                drawn.append(rng.geometric(1 / length, size=max(int((n - total) / length) + 10, 10)))
+                total += int(drawn[-1].sum())
+            ends = np.minimum(np.cumsum(np.concatenate(drawn)), n)
             ends = ends[: np.searchsorted(ends, n) + 1]
             size = np.minimum(np.diff(ends, prepend=0), n)
             start = rng.integers(n, size=len(size))

@@ -92,7 +92,7 @@ PRIMITIVES = ("params", "param_names", "dof", "score", "information", "at")
 
 def underlying(model: Any) -> Predictive:
     """The model itself, taken out of the fit or evaluation that holds it."""
-    return model.likelihood if isinstance(model, Standing) else model  # type: ignore[no-any-return]
+    return model.likelihood if isinstance(model, Standing) else model
 
 
 def is_likelihood(model: Any) -> TypeGuard[Likelihood]:

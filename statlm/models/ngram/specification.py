@@ -112,7 +112,8 @@ class NGram:
     def _likelihood(self, corpus: Corpus, table: ContextTable) -> NGramLikelihood:
         size = corpus.vocabulary.size
         if self.n == 0:
-            empty = ContextTable(np.zeros((0, 0), np.int64), np.zeros(1, np.int64), *np.zeros((2, 0), np.int64), table.bits)
+            nothing = np.zeros(0, np.int64)
+            empty = ContextTable(np.zeros((0, 0), np.int64), np.zeros(1, np.int64), nothing, nothing, table.bits)
             return NGramLikelihood(self.n, corpus, empty, np.zeros(0), np.zeros(0), ntypes=1, size=size)
         a = self.pseudo_count
         with np.errstate(divide="ignore"):
