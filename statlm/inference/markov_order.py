@@ -10,15 +10,15 @@ import pandas as pd
 
 from statlm.errors import CorpusError, SmallCountsWarning, SpecificationError
 from statlm.numerics.context_table import ContextTable
-from statlm.numerics.markov_chain import FittedChain, OrderRatio, close, order_ratio
+from statlm.numerics.markov_chain import OrderRatio, Trails, order_ratio, table_loglike
 from statlm.numerics.types import Array
+from statlm.numerics.unique_rows import bits_for, unique_rows
 from statlm.text.corpus import Corpus
 
 METHODS = ("chi2", "bootstrap", "both")
 MANY_SMALL = 0.2  # share of small expected counts above which the chi-square approximation is doubted
 FEWEST = 19  # replicates with which a 5 % test is possible at all
-ROUNDING = 1e-9
-FOREVER = np.iinfo(np.int64).max
+ROUNDING = 1e-12  # of a sum of counts times logarithms
 
 
 def markov_order_test(
@@ -26,8 +26,8 @@ def markov_order_test(
 ) -> pd.DataFrame:
     r"""Tests of a Markov chain of order k against order k + 1, for k = 0, ..., max_order - 1.
 
-    All tests use the same observations: the first `max_order` tokens of each document are conditioned on, so contexts are full.
-    The statistic is the likelihood ratio over observed contexts c of k tokens,
+    All tests use the same observations: the first `max_order` tokens of each document are conditioned on, so contexts are
+    full. The statistic is the likelihood ratio over observed contexts c of k tokens,
 
     .. math:: 2 \sum_{a,c,w} n_{acw} \log \frac{n_{acw}\, n_c}{n_{ac}\, n_{cw}},
 
@@ -40,19 +40,19 @@ def markov_order_test(
     max_order : int
         The largest order considered, 1 or more.
     method : "chi2", "bootstrap" or "both"
-        Reference distribution: chi-square, which needs large expected counts; or the parametric bootstrap, chains drawn from
-        the fitted chain of order k. With "both" the columns ``p_chi2`` and ``p_bootstrap`` are shown and ``p_value`` is the
-        bootstrap's.
+        Reference distribution: chi-square, which needs large expected counts; or the conditional parametric bootstrap, texts
+        drawn under order k with the counts of this one, which does not. With "both" the columns ``p_chi2`` and
+        ``p_bootstrap`` are shown and ``p_value`` is the bootstrap's.
     replicates : int
-        Chains drawn for each test, at least 19.
+        Texts drawn for each test, at least 19.
     seed : int
         Seed of the drawing.
 
     Returns
     -------
     DataFrame
-        A row a test: ``null_order``, ``alternative_order``, ``statistic``, ``dof``, ``p_value``, ``p_holm`` (adjusted for the
-        number of tests by Holm's method). A test without degrees of freedom has p-value 1.
+        A row a test: ``null_order``, ``alternative_order``, ``statistic``, ``dof``, ``p_value``, ``p_holm`` (adjusted for
+        the number of tests by Holm's method). A test without degrees of freedom has p-value 1.
 
     Raises
     ------
@@ -74,20 +74,23 @@ def markov_order_test(
     -----
     *Reading the table.* If the chain has order m, the null hypotheses k = m, m + 1, ... are all true, and Holm's method
     rejects any of them with probability at most `level`. A rejection at k says that the order is at least k + 1, also where
-    smaller k were not rejected (of two fair coins and their parity no one token tells anything). So the order selected is 1 plus
-    the largest k rejected, and it exceeds the true order with probability at most `level`; see `selected_order`. If the last
-    test rejects, the order may be larger than `max_order`.
+    smaller k were not rejected (of two fair coins and their parity no one token tells anything). So the order selected is 1
+    plus the largest k rejected, and it exceeds the true order with probability at most `level`; see `selected_order`. If the
+    last test rejects, the order may be larger than `max_order`.
 
-    *The bootstrap* conditions on the first `max_order` tokens of each document. Where documents end with ``<eos>`` it is a token
-    like others, and a drawn document ends when it is drawn: lengths are random, as they are under the model. A document that
-    does not end with ``<eos>`` was cut at its length, and a drawn one is cut there too. Where nothing followed the last tokens of a text, the chain goes on as if the text began
-    again. The p-value is :math:`(1 + \#\{T^* \ge T\}) / (B + 1)` for B replicates.
+    *The bootstrap* draws texts from the chain of order k given its sufficient statistics: the counts of tokens after
+    contexts of k tokens, and how the documents begin. All texts with these counts are then equally likely, so nothing is
+    estimated and the p-value :math:`(1 + \#\{T^* \ge T\}) / (B + 1)` is exact for any counts (Besag and Mondal 2013).
+    Drawing from the *estimated* chain, the usual parametric bootstrap, is not a remedy for small counts: cells that did not
+    occur then never occur, the statistic comes out too small, and true null hypotheses are rejected far too often.
+    An ``<eos>`` is a token like others. Where documents are cut without one, their ends are drawn along (their number in
+    each context is kept, their lengths are not); the p-value is exact for one document, and where ends come at random.
 
     References
     ----------
     Anderson and Goodman (1957), Statistical inference about Markov chains. Annals of Mathematical Statistics 28. Billingsley
-    (1961), Statistical methods in Markov chains. Annals of Mathematical Statistics 32. Holm (1979). Davison and Hinkley (1997),
-    Bootstrap methods and their application, section 4.2.
+    (1961), Statistical methods in Markov chains. Annals of Mathematical Statistics 32. Holm (1979), A simple sequentially
+    rejective multiple test procedure. Besag and Mondal (2013), Exact goodness-of-fit tests for Markov chains. Biometrics 69.
 
     Examples
     --------
@@ -115,8 +118,8 @@ def markov_order_test(
     targets = observed.targets.astype(np.int64)
     if (targets == targets[0]).all():
         raise CorpusError(
-            f"All {len(targets):,} observations are the same token ({corpus.vocabulary.tokens[targets[0]]!r}), so every order fits "
-            "perfectly and there is nothing to test. Use a text in which tokens vary."
+            f"All {len(targets):,} observations are the same token ({corpus.vocabulary.tokens[targets[0]]!r}), so every "
+            "order fits perfectly and there is nothing to test. Use a text in which tokens vary."
         )
     nids = corpus.vocabulary.nids
     tables = [ContextTable.count(columns[:k], targets, nids) for k in range(int(max_order) + 1)]
@@ -136,7 +139,7 @@ def markov_order_test(
     else:
         streams = np.random.default_rng(seed).spawn(int(max_order))
         result["p_value"] = [
-            _bootstrap_p_value(observed, tables[k], columns[:k], targets, ratios[k], replicates, streams[k])
+            _bootstrap_p_value(observed, columns[:k], table_loglike(tables[k]), ratios[k].statistic, replicates, streams[k])
             for k in range(int(max_order))
         ]
     from statsmodels.stats.multitest import multipletests
@@ -178,8 +181,8 @@ def _conditioned(corpus: Corpus, given: int) -> Corpus:
     keep = np.flatnonzero(lengths > conditioned)
     if len(keep) == 0:
         raise CorpusError(
-            f"No document is longer than max_order={given} tokens (the longest has {lengths.max():,}), so no context of that "
-            "length is ever followed by anything. Choose a smaller max_order, or use longer documents."
+            f"No document is longer than max_order={given} tokens (the longest has {lengths.max():,}), so no context of "
+            "that length is ever followed by anything. Choose a smaller max_order, or use longer documents."
         )
     return replace(corpus.subset(keep), given=conditioned[keep])
 
@@ -198,34 +201,41 @@ def _warn_of_small_counts(ratios: list[OrderRatio]) -> None:
     ]
     if found:
         warnings.warn(
-            f"Small counts: expected counts below 5 in {'; '.join(found)}. The chi-square approximation may be far off there. "
-            "Use method='bootstrap'.",
+            f"Small counts: expected counts below 5 in {'; '.join(found)}. The chi-square approximation may be far off "
+            "there. Use method='bootstrap'.",
             SmallCountsWarning,
             stacklevel=3,
         )
 
 
 def _bootstrap_p_value(
-    corpus: Corpus,
-    table: ContextTable,
-    columns: list[Array],
-    targets: Array,
-    ratio: OrderRatio,
-    replicates: int,
-    rng: np.random.Generator,
+    corpus: Corpus, columns: list[Array], null_loglike: float, statistic: float, replicates: int, rng: np.random.Generator
 ) -> float:
-    k = len(columns)
-    first = corpus.offsets[:-1] + corpus.given
-    tokens = corpus.tokens.astype(np.int64)
-    starts = tokens[first[:, None] + np.arange(-k, 0)]  # (D, k)
-    before = tokens[first - k - 1]
-    final = corpus.offsets[1:]
-    ended = tokens[final - 1] == corpus.vocabulary.eos
-    cut = np.flatnonzero(~ended)
-    table = close(table, columns, targets, tokens[final[cut, None] + np.arange(-k, 0)], starts[cut])
-    chain = FittedChain.of(table, corpus.vocabulary.eos)
-    row = table.find_contexts(list(starts[:, ::-1].T), len(starts))
-    lengths = np.where(ended, FOREVER, final - first)
-    drawn = chain.ratios(row, before, lengths, replicates, rng)
-    reached = drawn >= ratio.statistic - ROUNDING * max(ratio.statistic, 1.0)
+    trails = _trails(corpus, columns)
+    drawn = np.array([2 * (trails.loglike(trails.draw(rng)) - null_loglike) for _ in range(replicates)])
+    reached = drawn >= statistic - ROUNDING * max(abs(null_loglike), 1.0)
     return float((1 + np.count_nonzero(reached)) / (replicates + 1))
+
+
+def _trails(corpus: Corpus, columns: list[Array]) -> Trails:
+    """The texts with the same counts as this one, after contexts given by the `columns` of its observations."""
+    k = len(columns)
+    tokens = corpus.tokens.astype(np.int64)
+    first = corpus.offsets[:-1] + corpus.given
+    nobs = corpus.offsets[1:] - first
+    cut = np.flatnonzero(tokens[corpus.offsets[1:] - 1] != corpus.vocabulary.eos)
+    at = np.cumsum(nobs)[cut]  # an entry for the end of each of these documents goes in here
+    token = np.insert(corpus.targets.astype(np.int64), at, -1)
+    entries = [np.insert(column, at, tokens[corpus.offsets[1:][cut] - lag]) for lag, column in enumerate(columns, start=1)]
+    bits = bits_for(corpus.vocabulary.nids)
+    row = unique_rows(entries, bits, index=True).index if k else None
+    sizes = nobs.copy()
+    sizes[cut] += 1
+    return Trails(
+        np.zeros(len(token), np.int64) if row is None else row,
+        token,
+        entries[-1] if k else token,
+        np.cumsum(sizes) - 1,
+        tokens[first - k - 1],
+        corpus.vocabulary.nids,
+    )

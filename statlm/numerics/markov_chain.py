@@ -1,4 +1,4 @@
-"""Markov chains on arrays: the likelihood ratio of one order against the next, and chains drawn from the fitted one.
+"""Markov chains on arrays: the likelihood ratio of one order against the next, and its distribution under the former.
 
 Notation: an observation is a token w after the context c of k tokens, before which stands one more token a. Order k says
 that a does not matter.
@@ -6,17 +6,15 @@ that a does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import xlogy
 
 from statlm.numerics.context_table import ContextTable
 from statlm.numerics.types import Array
-
-HELD = 4_000_000  # keys held before they are counted
-DISTINCT = 20_000_000  # bound on distinct keys of the chains drawn at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,175 +78,147 @@ def order_ratio(null: ContextTable, alternative: ContextTable, few: float = 5.0)
     )
 
 
-@dataclass(frozen=True)
-class FittedChain:
-    """The maximum-likelihood chain of order k, in the form in which drawing from it is fastest.
+@dataclass(frozen=True, eq=False)
+class Trails:
+    r"""All texts that have the same counts of tokens after contexts of k tokens; draws from them uniformly.
 
-    The estimate after a context is the empirical distribution of the tokens that followed it, so a draw is one of its
-    followers, each equally likely.
+    Given those counts (the sufficient statistics of a chain of order k) and the beginnings of the documents, every such text
+    is equally likely whatever the transition probabilities: none is estimated. The texts are the Eulerian trails of the
+    graph whose vertices are contexts and whose edges are observations. By the BEST theorem (van Aardenne-Ehrenfest and de
+    Bruijn 1951) a uniform one is drawn by drawing the edge on which each context is left for the last time, which make a
+    uniform spanning tree towards the end (Wilson 1996), and putting the other edges out of each context in random order
+    (Kandel et al. 1996).
 
-    Attributes
-    ----------
-    table : ContextTable
-        Counts of what followed each context of k tokens.
-    followers : (N,) integer array
-        Cell of each observation, sorted by context.
-    first, total : (C,) integer arrays
-        The followers of context c are ``followers[first[c]:first[c] + total[c]]``.
-    following : (K,) integer array
-        Context after each cell, -1 where the chain ends.
-    """
-
-    table: ContextTable
-    followers: Array
-    first: Array
-    total: Array
-    following: Array
-
-    @classmethod
-    def of(cls, table: ContextTable, end: int) -> FittedChain:
-        """The chain of a table in which every context that a cell leads to is a row.
-
-        Parameters
-        ----------
-        table : ContextTable
-        end : int
-            Token after which a document stops.
-        """
-        k = table.contexts.shape[1]
-        columns = [table.tokens, *table.contexts[table.row_of_cell, : k - 1].T][:k]
-        following = table.find_contexts(columns, table.ncells)
-        following[table.tokens == end] = -1
-        total = table.totals
-        return cls(table, np.repeat(np.arange(table.ncells), table.counts), np.cumsum(total) - total, total, following)
-
-    def ratios(self, starts: Array, before: Array, lengths: Array, replicates: int, rng: np.random.Generator) -> Array:
-        """(replicates,) likelihood ratios of order k against k + 1 on data drawn from the chain.
-
-        Parameters
-        ----------
-        starts : (D,) integer array
-            Row of the context that each document starts from.
-        before : (D,) integer array
-            The token before that context.
-        lengths : (D,) integer array
-            Tokens to draw for each document, where the chain does not end it before.
-        replicates : int
-        rng : Generator
-        """
-        counted = Counted(self, int(max(self.table.tokens.max(), before.max())) + 1)
-        distinct = max(min(self.table.ncells * len(np.unique(before)), len(self.followers)), 1)
-        batch = max(min(replicates, DISTINCT // distinct, HELD // len(starts)), 1)
-        parts = []
-        while (left := replicates - sum(map(len, parts))) > 0:
-            size = min(batch, left)
-            keys, counts = counted.draw(starts, before, lengths, size, rng)
-            parts.append(counted.statistics(keys, counts, size))
-        return np.concatenate(parts)
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Counts of (replicate, cell, token before the context) in chains that are drawn all at once.
-
-    A key is ``(replicate * K + cell) * size + token``.
-
-    Attributes
-    ----------
-    chain : FittedChain
-    size : int
-        Token ids are below this.
-    """
-
-    chain: FittedChain
-    size: int
-
-    def draw(
-        self, starts: Array, before: Array, lengths: Array, replicates: int, rng: np.random.Generator
-    ) -> tuple[Array, Array]:
-        """Distinct keys, ascending, and their counts."""
-        chain, table = self.chain, self.chain.table
-        oldest = table.contexts[:, -1] if table.contexts.shape[1] else None
-        row = np.tile(starts, replicates)
-        token = np.tile(before, replicates)
-        offset = np.repeat(np.arange(replicates), len(starts)) * table.ncells
-        until = np.tile(lengths, replicates)
-        ends, stops = bool((chain.following < 0).any()), set(lengths.tolist())
-        held: list[Array] = []
-        found: list[tuple[Array, Array]] = []
-        nheld = step = 0
-        while len(row):
-            step += 1
-            cell = chain.followers[chain.first[row] + (rng.random(len(row)) * chain.total[row]).astype(np.int64)]
-            held.append((offset + cell) * self.size + token)
-            nheld += len(cell)
-            token = table.tokens[cell] if oldest is None else oldest[row]
-            row = chain.following[cell]
-            if ends or step in stops:
-                on = (row >= 0) & (until > step)
-                if not on.all():
-                    row, token, offset, until = row[on], token[on], offset[on], until[on]
-            if nheld >= HELD or not len(row):
-                found.append(_tally(np.concatenate(held)))
-                held, nheld = [], 0
-        return found[0] if len(found) == 1 else _merge(found)
-
-    def statistics(self, keys: Array, counts: Array, replicates: int) -> Array:
-        """(replicates,) likelihood ratios ``2 sum n_acw log(n_acw n_c / (n_ac n_cw))``."""
-        table = self.chain.table
-        cell, token = np.divmod(keys, self.size)  # cells are numbered through the replicates
-        replicate, within = np.divmod(cell, table.ncells)
-        context = replicate * table.ncontexts + table.row_of_cell[within]
-        total = xlogy(counts, counts)
-        result = np.bincount(replicate, weights=total, minlength=replicates)
-        for group in (cell, context):  # keys ascend, so the members of a cell, and of a context, stand together
-            new = np.flatnonzero(np.diff(group, prepend=-1))
-            sums = np.add.reduceat(counts, new)
-            sign = -1.0 if group is cell else 1.0
-            result += sign * np.bincount(replicate[new], weights=xlogy(sums, sums), minlength=replicates)
-        pairs, position = np.unique(context * self.size + token, return_inverse=True)
-        sums = np.bincount(position, weights=counts)
-        owner = pairs // self.size // table.ncontexts
-        result -= np.bincount(owner, weights=xlogy(sums, sums), minlength=replicates)
-        return np.maximum(2 * result, 0.0)
-
-
-def close(table: ContextTable, columns: Sequence[Array], targets: Array, ends: Array, starts: Array) -> ContextTable:
-    """A table in which the chain can always go on: after a context that nothing followed, the text begins again.
-
-    The last tokens of a text may stand nowhere else in it. There is no estimate of what follows them; what does is then the
-    beginning of the same document, so that the chain returns to where it has an estimate.
+    An *entry* is an observation, or the end of a document that has no token for it; entries stand in the order of the text.
 
     Parameters
     ----------
-    table : ContextTable
-        Counts of `targets` after `columns`.
-    columns : sequence of k (N,) integer arrays
-        Most recent token first.
-    targets : (N,) integer array
-    ends, starts : (D, k) integer arrays
-        Last tokens of each document, and the tokens it is conditioned on, oldest first.
+    row : (N,) int64 array
+        Context of each entry.
+    token : (N,) int64 array
+        Token of each entry; -1 for an end without token.
+    leaving : (N,) int64 array
+        Oldest token of each entry's context, the token itself where k is 0: what stands before the context of the next
+        entry.
+    last : (D,) int64 array
+        The last entry of each document.
+    before : (D,) int64 array
+        The token before the first context of each document.
+    size : int
+        Token ids are below this.
+
+    References
+    ----------
+    Besag and Mondal (2013), Exact goodness-of-fit tests for Markov chains. Biometrics 69.
     """
-    k = ends.shape[1]
-    if k == 0:
-        return table
-    around = np.concatenate([ends, starts], axis=1)  # (D, 2k)
-    extra = [np.concatenate([around[:, k + i - lag] for i in range(k)]) for lag in range(1, k + 1)]
-    after = np.concatenate([around[:, k + i] for i in range(k)])
-    dead = table.find_contexts(extra, len(after)) < 0
-    if not dead.any():
-        return table
-    joined = [np.concatenate([column, more[dead]]) for column, more in zip(columns, extra, strict=True)]
-    return ContextTable.count(joined, np.concatenate([targets, after[dead]]), 1 << table.bits)
+
+    row: Array
+    token: Array
+    leaving: Array
+    last: Array
+    before: Array
+    size: int
+
+    @cached_property
+    def _first(self) -> Array:
+        """(D,) first entry of each document."""
+        return np.append(0, self.last[:-1] + 1)
+
+    @cached_property
+    def _root(self) -> int:
+        """A context of its own in which documents end, and from which the next one begins."""
+        return int(self.row.max()) + 1
+
+    @cached_property
+    def _edges(self) -> tuple[Array, Array, Array]:
+        """Entries sorted by context (edges), the first of each context, and the number of each context."""
+        total = np.bincount(self.row, minlength=self._root)
+        return np.argsort(self.row, kind="stable"), np.cumsum(total) - total, total
+
+    @cached_property
+    def _position(self) -> Array:
+        """(N,) edge of each entry."""
+        position = np.empty(len(self.row), np.int64)
+        position[self._edges[0]] = np.arange(len(position))
+        return position
+
+    @cached_property
+    def _next(self) -> list[int]:
+        """(N + D - 1,) context that each entry leads to; then those that documents 2, ..., D begin with."""
+        following = np.append(self.row[1:], 0)
+        following[self.last] = self._root
+        return np.concatenate([following, self.row[self._first[1:]]]).tolist()
+
+    @cached_property
+    def _walk_lists(self) -> tuple[list[int], list[int], list[int]]:
+        edges, first, total = self._edges
+        return edges.tolist(), first.tolist(), total.tolist()
+
+    def loglike(self, path: Array) -> float:
+        """Maximal log-likelihood of order k + 1 on the text that takes the entries in the order of `path`, nats.
+
+        Parameters
+        ----------
+        path : (N,) integer array
+        """
+        before = np.append(0, self.leaving[path[:-1]])
+        ends = np.zeros(len(self.row), bool)
+        ends[self.last] = True
+        before[np.append(0, np.flatnonzero(ends[path])[:-1] + 1)] = self.before
+        observed = self.token[path] >= 0
+        keys = ((self.row[path] * self.size + before) * self.size + self.token[path])[observed]
+        keys.sort()
+        new = np.flatnonzero(np.diff(keys, prepend=-1))
+        counts = np.diff(new, append=len(keys))
+        group = np.flatnonzero(np.diff(keys[new] // self.size, prepend=-1))
+        totals = np.add.reduceat(counts, group)
+        return float(xlogy(counts, counts).sum() - xlogy(totals, totals).sum())
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """(N,) the entries in the order of a text drawn uniformly."""
+        following, n = self._next, len(self.row)
+        edges, first, total = self._edges
+        place = rng.uniform(0.25, 0.75, n) + self.row[edges]
+        tree = self._last_exits(rng)
+        place[tree] = self.row[edges[tree]]  # before all others of the context, and the exits are taken from the end
+        order = edges[np.argsort(place)].tolist()
+        exits = [order[start:stop] for start, stop in zip(first, first + total, strict=True)]
+        exits.append(list(range(len(following) - 1, n - 1, -1)))
+        path: list[int] = []
+        row = int(self.row[0])
+        for _ in range(len(following)):
+            entry = exits[row].pop()
+            path.append(entry)
+            row = following[entry]
+        taken = np.array(path)
+        return taken[taken < n]
+
+    def _last_exits(self, rng: np.random.Generator) -> Array:
+        """(C,) for each context the edge of a uniform spanning tree towards the end, by loop-erased random walks."""
+        following = self._next
+        edges, first, total = self._walk_lists
+        uniform = _uniforms(rng)
+        exits = [0] * self._root
+        settled = [False] * self._root + [True]
+        ending = self.row[self.last]
+        if (ending == ending[0]).all():  # the only way to the root, which the walk would be long to find
+            row, at = int(ending[0]), int(next(uniform) * len(ending))
+            exits[row] = int(self._position[self.last[at]])
+            settled[row] = True
+        for start in range(self._root):
+            row = start
+            while not settled[row]:
+                exits[row] = edge = first[row] + int(next(uniform) * total[row])
+                row = following[edges[edge]]
+            row = start
+            while not settled[row]:
+                settled[row] = True
+                row = following[edges[exits[row]]]
+        return np.array(exits)
 
 
-def _tally(keys: Array) -> tuple[Array, Array]:
-    keys.sort()
-    new = np.flatnonzero(np.diff(keys, prepend=-1))
-    return keys[new], np.diff(new, append=len(keys))
-
-
-def _merge(found: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    keys, position = np.unique(np.concatenate([keys for keys, _ in found]), return_inverse=True)
-    counts = np.concatenate([counts for _, counts in found])
-    return keys, np.bincount(position, weights=counts).astype(np.int64)
+def _uniforms(rng: np.random.Generator) -> Iterator[float]:
+    size = 64
+    while True:
+        yield from rng.random(size).tolist()
+        size = min(2 * size, 1 << 16)

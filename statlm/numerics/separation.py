@@ -1,0 +1,164 @@
+"""Where a multinomial logit has no finite maximum, and the likelihood that remains in the limit.
+
+A *direction of recession* is a change of the coefficients along which the likelihood never falls: no class that was
+observed after a context loses against any other. Going to infinity along it, the classes that lose get probability 0; the
+likelihood of the others converges to that of a smaller model, the *completion*, whose maximum is the supremum of the original
+(Geyer 2009, Likelihood inference in exponential families and directions of recession).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sparse
+
+from statlm.numerics.grouped_logit import GroupedLogit
+from statlm.numerics.types import Array
+
+# Relative to a direction scaled to move some class by 1.
+TOLERANCE = 1e-7
+HEAVY = 1e8  # weight of the cells that must not move, against 1 for those that may
+MAX_SWEEPS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """The limiting model.
+
+    Attributes
+    ----------
+    possible : (C, J) boolean array
+        The classes that keep a positive probability in each context.
+    directions : tuple of (P, J) arrays
+        Directions of recession, in the order in which they are gone along: each decides among the classes that the ones
+        before left level.
+    """
+
+    possible: Array
+    directions: tuple[Array, ...]
+
+
+def remaining(eta: Array, possible: Array) -> Array:
+    """(C, J) classes still possible when going to infinity along a direction that moves the predictors by `eta`."""
+    moved = np.where(possible, eta, -np.inf)
+    return possible & (moved >= moved.max(axis=1, keepdims=True) - TOLERANCE)
+
+
+def empty_margins(design: sparse.csr_array, counts: Array, indicators: sparse.csc_array) -> Completion:
+    """Directions that a zero count of a class at a level gives by itself, again and again until there are none.
+
+    Parameters
+    ----------
+    design : (C, P) sparse array
+    counts : (C, J) array
+    indicators : (P, I) sparse array
+        Combinations of design columns that are 1 where some level is present and 0 elsewhere; reference levels too.
+
+    Notes
+    -----
+    A class never observed where an indicator is 1 can be lowered there without harm. Contexts that are left with a single
+    class are certain in the limit and say nothing more, which can empty further margins.
+    """
+    present = sparse.csr_array((design @ indicators).T)  # (I, C), zeros and ones
+    possible = np.ones(counts.shape, bool)
+    directions: list[Array] = []
+    while True:
+        live = possible.sum(axis=1) > 1
+        margins = present @ np.where(live[:, None], counts, 0.0)
+        could = present @ np.where(live[:, None], possible, False).astype(float)
+        empty = (margins == 0) & (could > 0)  # (I, J)
+        if not empty.any():
+            return Completion(possible, tuple(directions))
+        direction = -np.asarray(indicators @ empty.astype(float))  # (P, J)
+        possible = np.where(live[:, None], remaining(np.asarray(design @ direction), possible), possible)
+        directions.append(direction)
+
+
+def recession(data: GroupedLogit, suspects: Array) -> Array | None:
+    """A direction of recession that lowers suspect cells and leaves all others level, or None.
+
+    Parameters
+    ----------
+    data : GroupedLogit
+    suspects : (C, J) boolean array
+        Possible cells with a count of zero that may be running off.
+
+    Returns
+    -------
+    (P, J) array or None
+
+    Notes
+    -----
+    The iterative rectifier of Correia, Guimaraes and Zylkin (2019): least squares of a target on the suspect cells, all others
+    held near zero by a heavy weight, with an effect for each context; then the target is replaced by the negative part of the
+    fit, until the fit is nowhere positive. The result is checked, not trusted.
+    """
+    suspects = suspects & data.possible & (data.counts == 0)
+    if not suspects.any():
+        return None
+    weights = np.where(data.possible, np.where(suspects, 1.0, HEAVY), 0.0)
+    matrix = data.curvature(weights).toarray()
+    scale = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    matrix /= scale[:, None]
+    matrix /= scale
+    matrix[np.diag_indices_from(matrix)] += 1e-14
+    try:
+        factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+    except scipy.linalg.LinAlgError:
+        return None
+    total = weights.sum(axis=1, keepdims=True)
+    target = np.where(suspects, -1.0, 0.0)
+    for _ in range(MAX_SWEEPS):
+        mean = (weights * target).sum(axis=1, keepdims=True) / np.maximum(total, 1.0)
+        right = np.asarray(data.design.T @ (weights * (target - mean)))[data.index]
+        direction = np.zeros(data.free.shape)
+        direction[data.index] = scipy.linalg.cho_solve(factor, right / scale, check_finite=False) / scale
+        moved = np.asarray(data.design @ direction)
+        level = np.where(data.possible & ~suspects, moved, -np.inf).max(axis=1, keepdims=True)
+        relative = np.where(suspects, moved - level, 0.0)
+        if not (relative < -TOLERANCE).any():
+            return None
+        if relative.max() <= TOLERANCE:
+            return _checked(data, direction / -relative.min())
+        target = np.minimum(relative, 0.0)
+    return None
+
+
+def _checked(data: GroupedLogit, direction: Array) -> Array | None:
+    """The direction if every observed class stays level with the best of its context, else None."""
+    moved = np.where(data.possible, data.design @ direction, -np.inf)
+    level = moved.max(axis=1, keepdims=True)
+    observed = data.counts > 0
+    harmless = bool((np.where(observed, level - moved, 0.0) <= TOLERANCE).all())
+    lowers = bool((data.possible & (moved < level - 1e3 * TOLERANCE)).any())
+    return direction if harmless and lowers else None
+
+
+def identified(data: GroupedLogit, priority: Array) -> Array:
+    """(P, J) coefficients, among the free ones, that the possible classes can tell apart; the others are redundant.
+
+    Which combinations are redundant depends on the design and on what is possible, not on the coefficients: the rank of the
+    curvature is found by a pivoted Cholesky factor at equal probabilities.
+
+    Parameters
+    ----------
+    data : GroupedLogit
+    priority : (P,) array
+        Among redundant coefficients those of a column with higher priority are kept.
+    """
+    number = data.possible.sum(axis=1, keepdims=True)
+    weights = np.where(data.possible & (number > 1), data.totals[:, None] / number, 0.0)
+    touched = np.asarray(abs(data.design).T @ weights) > 0  # a coefficient that no possible cell depends on is redundant
+    some = GroupedLogit(data.design, data.counts, data.possible, data.free & touched)
+    matrix = some.curvature(weights).toarray()
+    scale = np.sqrt(np.diag(matrix)) / priority[some.index[0]]
+    matrix /= scale[:, None]
+    matrix /= scale
+    tolerance = 1e-10 * float(np.diag(matrix).min(initial=1.0))
+    _, pivots, rank, _ = scipy.linalg.lapack.dpstrf(matrix, tol=tolerance, lower=1, overwrite_a=True)
+    kept = np.zeros(data.free.shape, bool)
+    chosen = pivots[:rank] - 1
+    kept[some.index[0][chosen], some.index[1][chosen]] = True
+    return kept
