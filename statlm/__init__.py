@@ -19,6 +19,7 @@ _HOME = {
     "BytePairs": "statlm.text.tokenizers",
     # models
     "NGram": "statlm.models.ngram",
+    "SoftmaxRegression": "statlm.models.softmax",
     "load": "statlm.models.load",
     "Fit": "statlm.fit.fit",
     "Evaluation": "statlm.fit.evaluation",

@@ -5,6 +5,9 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the simulations and long fits too")
+    parser.addoption(
+        "--write-simulations", metavar="FILE", help="write what the simulations measured as a table (with --slow)"
+    )
 
 
 def pytest_collection_modifyitems(config, items):

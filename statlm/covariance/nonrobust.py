@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statlm.covariance.bread import bread
 from statlm.covariance.functionals import quadratic_forms
 from statlm.likelihood import Likelihood
-from statlm.numerics.linalg import inverse_diagonal, solve
+from statlm.numerics.linalg import factorise, solve
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
@@ -19,14 +20,12 @@ class NonRobust:
 
     def of(self, model: Likelihood, gradients: Matrix) -> Array:
         """(q, q) ``g H^-1 g'``."""
-        return dense(gradients @ solve(model.information(), gradients.T))
+        return dense(gradients @ solve(bread(model), gradients.T))
 
     def variances(self, model: Likelihood, gradients: Matrix | None = None) -> Array:
         """(q,) diagonal."""
-        information = model.information()
-        if gradients is None:
-            return inverse_diagonal(information)
-        return quadratic_forms(gradients, lambda g: solve(information, g))
+        inverse = factorise(bread(model))
+        return inverse.inverse_diagonal() if gradients is None else quadratic_forms(gradients, inverse.solve)
 
     def reference_dof(self, model: Likelihood) -> float:
         """The normal distribution."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from statlm.covariance.functionals import quadratic_forms
 from statlm.likelihood import Likelihood
-from statlm.numerics.linalg import identity, solve
+from statlm.numerics.linalg import factorise, solve
 from statlm.numerics.repeated_rows import crossproduct, dense
 from statlm.numerics.types import Array, Matrix
 
@@ -23,9 +23,8 @@ class OPG:
 
     def variances(self, model: Likelihood, gradients: Matrix | None = None) -> Array:
         """(q,) diagonal."""
-        outer = crossproduct(model.score())
-        gradients = identity(outer.shape[0]) if gradients is None else gradients
-        return quadratic_forms(gradients, lambda g: solve(outer, g))
+        inverse = factorise(crossproduct(model.score()))
+        return inverse.inverse_diagonal() if gradients is None else quadratic_forms(gradients, inverse.solve)
 
     def reference_dof(self, model: Likelihood) -> float:
         """The normal distribution."""

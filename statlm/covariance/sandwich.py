@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statlm.covariance.bread import bread
 from statlm.covariance.dependence import Dependence
 from statlm.covariance.functionals import row_slices
 from statlm.covariance.independent import Independent
 from statlm.likelihood import Likelihood
-from statlm.numerics.linalg import identity, solve
+from statlm.numerics.linalg import factorise, identity, solve
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
@@ -34,17 +35,17 @@ class Sandwich:
     def of(self, model: Likelihood, gradients: Matrix) -> Array:
         """(q, q) ``g H^-1 J H^-1 g'``."""
         factor = self.dependence.factor(model.score(), model.corpus)
-        along = dense(factor @ solve(model.information(), gradients.T))  # (rows, q)
+        along = dense(factor @ solve(bread(model), gradients.T))  # (rows, q)
         return along.T @ along
 
     def variances(self, model: Likelihood, gradients: Matrix | None = None) -> Array:
         """(q,) diagonal."""
-        information = model.information()
+        inverse = factorise(bread(model))
         factor = self.dependence.factor(model.score(), model.corpus)
-        gradients = identity(information.shape[0]) if gradients is None else gradients
+        gradients = identity(factor.shape[1]) if gradients is None else gradients
         parts = []
         for some in row_slices(gradients):
-            along = dense(factor @ solve(information, some.T))
+            along = dense(factor @ inverse.solve(some.T))
             parts.append((along**2).sum(axis=0))
         return np.concatenate(parts) if parts else np.zeros(0)
 

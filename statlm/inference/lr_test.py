@@ -184,8 +184,8 @@ def _loglike(model: Likelihood, name: str) -> float:
     impossible = int(np.count_nonzero(np.isneginf(loglike_obs)))
     if impossible:
         raise NoEstimate(
-            f"{impossible:,} of {len(loglike_obs):,} observations have probability 0 under the {name}: its log-likelihood is "
-            "-inf and there is no ratio. Fit both to these observations; give <unk> a probability of its own (unk=True)."
+            f"{impossible:,} of {len(loglike_obs):,} observations have probability 0 under the {name}: its log-likelihood "
+            "is -inf and there is no ratio. Fit both to these observations; give <unk> a probability of its own (unk=True)."
         )
     return float(loglike_obs.sum())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg
@@ -11,11 +11,79 @@ import scipy.sparse as sparse
 import scipy.sparse.linalg
 
 from statlm.errors import SingularInformation
-from statlm.numerics.repeated_rows import indicator
+from statlm.numerics.repeated_rows import dense, indicator
 from statlm.numerics.types import Array, Matrix
 
 # A pivot below this share of the largest diagonal entry is rounding error, not information.
 RANK_TOLERANCE = 1e-12
+
+
+class Factor(Protocol):
+    """A matrix prepared for solving."""
+
+    def solve(self, right: Matrix) -> Matrix:
+        """Solution X, of the shape of `right`, (p,) or (p, q)."""
+        ...
+
+    def inverse_diagonal(self) -> Array:
+        """(p,) diagonal of the inverse."""
+        ...
+
+
+class DenseFactor:
+    """Cholesky factor of a dense matrix, scaled to a unit diagonal first so that units do not matter."""
+
+    def __init__(self, matrix: Array) -> None:
+        scale = np.sqrt(np.abs(np.diag(matrix)))
+        scale[scale == 0] = 1.0
+        scaled = matrix / scale[:, None]
+        scaled /= scale
+        try:
+            self._factor = scipy.linalg.cholesky(scaled, lower=True, overwrite_a=True)
+        except scipy.linalg.LinAlgError as error:
+            raise _singular(len(matrix)) from error
+        if np.diag(self._factor).min(initial=1.0) ** 2 < RANK_TOLERANCE:
+            raise _singular(len(matrix))
+        self._scale = scale
+
+    def solve(self, right: Matrix) -> Array:
+        """Solution by two triangular solves."""
+        right = dense(right).astype(float)
+        divide = self._scale if right.ndim == 1 else self._scale[:, None]
+        return scipy.linalg.cho_solve((self._factor, True), right / divide, check_finite=False) / divide
+
+    def inverse_diagonal(self) -> Array:
+        """Column sums of squares of the inverse factor."""
+        inverse, _ = scipy.linalg.lapack.dtrtri(self._factor, lower=1)
+        return (np.tril(inverse) ** 2).sum(axis=0) / self._scale**2
+
+
+class SparseFactor:
+    """LU factor of a sparse matrix."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._size = matrix.shape[0]
+        try:
+            self._factor = scipy.sparse.linalg.splu(sparse.csc_matrix(matrix))
+        except RuntimeError as error:
+            raise _singular(self._size) from error
+        pivots = np.abs(self._factor.U.diagonal())
+        if pivots.min(initial=np.inf) < RANK_TOLERANCE * pivots.max(initial=0.0):
+            raise _singular(self._size)
+
+    def solve(self, right: Matrix) -> Array:
+        """Solution by the factor."""
+        return self._factor.solve(dense(right).astype(float))
+
+    def inverse_diagonal(self) -> Array:
+        """Diagonal, a block of columns at a time."""
+        width = 256
+        parts = []
+        for start in range(0, self._size, width):
+            unit = np.zeros((self._size, min(width, self._size - start)))
+            unit[np.arange(start, start + unit.shape[1]), np.arange(unit.shape[1])] = 1.0
+            parts.append(self._factor.solve(unit)[np.arange(start, start + unit.shape[1]), np.arange(unit.shape[1])])
+        return np.concatenate(parts) if parts else np.zeros(0)
 
 
 class ArrowBlocks:
@@ -82,69 +150,40 @@ class ArrowBlocks:
 
 
 @singledispatch
-def solve(matrix: Matrix, right: Matrix) -> Matrix:
-    """Solve ``matrix @ X = right`` for a symmetric positive definite matrix.
+def factorise(matrix: Matrix) -> Factor:
+    """Prepare a symmetric positive definite matrix for solving, once for many right-hand sides.
 
     Parameters
     ----------
     matrix : (p, p) array, sparse array or ArrowBlocks
-    right : (p,) or (p, q) array, or sparse array
-
-    Returns
-    -------
-    X, of the shape of ``right``
 
     Raises
     ------
     SingularInformation
         If the matrix is not positive definite to working precision.
     """
-    raise TypeError(f"solve() does not know matrices of type {type(matrix).__name__}.")
+    raise TypeError(f"factorise() does not know matrices of type {type(matrix).__name__}.")
 
 
-@solve.register
-def _(matrix: np.ndarray, right: Matrix) -> Array:
-    matrix = np.asarray(matrix, float)
-    scale = np.sqrt(np.abs(np.diag(matrix)))
-    scale[scale == 0] = 1.0
-    try:
-        factor = scipy.linalg.cho_factor(matrix / scale[:, None] / scale, lower=True)
-    except scipy.linalg.LinAlgError as error:
-        raise _singular(matrix.shape[0]) from error
-    if np.diag(factor[0]).min() ** 2 < RANK_TOLERANCE:
-        raise _singular(matrix.shape[0])
-    right = right.toarray() if sparse.issparse(right) else np.asarray(right, float)
-    divide = scale if right.ndim == 1 else scale[:, None]
-    return scipy.linalg.cho_solve(factor, right / divide) / divide
+@factorise.register
+def _(matrix: np.ndarray) -> Factor:
+    return DenseFactor(matrix)
 
 
-@solve.register(sparse.sparray)
-@solve.register(sparse.spmatrix)
-def _(matrix: Matrix, right: Matrix) -> Array:
-    try:
-        factor = scipy.sparse.linalg.splu(sparse.csc_matrix(matrix))
-    except RuntimeError as error:
-        raise _singular(matrix.shape[0]) from error
-    pivots = np.abs(factor.U.diagonal())
-    if pivots.min() < RANK_TOLERANCE * pivots.max():
-        raise _singular(matrix.shape[0])
-    return factor.solve(right.toarray() if sparse.issparse(right) else np.asarray(right, float))
+@factorise.register(sparse.sparray)
+@factorise.register(sparse.spmatrix)
+def _(matrix: Matrix) -> Factor:
+    return SparseFactor(matrix)
 
 
-@solve.register
-def _(matrix: ArrowBlocks, right: Matrix) -> Matrix:
-    return matrix.solve(right)
+@factorise.register
+def _(matrix: ArrowBlocks) -> Factor:
+    return matrix
 
 
-@singledispatch
-def inverse_diagonal(matrix: Matrix) -> Array:
-    """Diagonal of the inverse, (p,)."""
-    return np.diag(np.asarray(solve(matrix, np.eye(matrix.shape[0]))))
-
-
-@inverse_diagonal.register
-def _(matrix: ArrowBlocks) -> Array:
-    return matrix.inverse_diagonal()
+def solve(matrix: Matrix, right: Matrix) -> Matrix:
+    """Solution X of ``matrix @ X = right``; see `factorise`."""
+    return factorise(matrix).solve(right)
 
 
 def identity(p: int) -> Any:

@@ -9,10 +9,11 @@ import numpy as np
 import scipy.linalg
 
 from statlm.numerics.grouped_logit import Curvature, GroupedLogit
+from statlm.numerics.ridge import Ridge
 from statlm.numerics.types import Array
 
 # Up to here a Cholesky factor of the information costs less than the conjugate-gradient steps it replaces.
-MAX_DIRECT = 6000
+MAX_DIRECT = 5000
 MAX_HALVINGS = 40
 MAX_CG = 2000
 # A step that moves a log-odds by more trusts the quadratic model where it is far off; probabilities of 1e-40 have no curvature.
@@ -32,6 +33,8 @@ class Optimum:
         Largest absolute entry of the gradient, an observation.
     step : float
         Largest change of a linear predictor in the last step: small at an interior maximum, about 1 on the way to infinity.
+    direction : (P, J) array
+        The last step.
     iterations : int
     converged : bool
     """
@@ -40,6 +43,7 @@ class Optimum:
     loglike: float
     gradient_norm: float
     step: float
+    direction: Array
     iterations: int
     converged: bool
 
@@ -48,19 +52,18 @@ def maximise(
     data: GroupedLogit,
     start: Array,
     *,
-    ridge: float = 0.0,
+    ridge: Ridge | None = None,
     tolerance: float = 1e-9,
     max_iterations: int = 100,
     watch: Callable[[int, float, float, float], bool] | None = None,
 ) -> Optimum:
-    """Maximise the log-likelihood minus ``ridge / 2`` times the sum of squared free coefficients.
+    """Maximise the log-likelihood, minus a ridge penalty if there is one.
 
     Parameters
     ----------
     data : GroupedLogit
     start : (P, J) array
-    ridge : float
-        Penalty.
+    ridge : Ridge, optional
     tolerance : float
         Converged means a largest gradient entry below this an observation, and a last step that no longer moves any linear
         predictor by more than 1e-3.
@@ -71,14 +74,17 @@ def maximise(
     coefficients = start.copy()
     logp = data.log_probabilities(coefficients)
     value = _objective(data, logp, coefficients, ridge)
-    step_size = np.inf
-    norm = np.inf
+    step_size = norm = np.inf
+    full = np.zeros_like(coefficients)
+    iteration = 0
     for iteration in range(1, max_iterations + 1):
         probabilities = np.exp(logp)
-        gradient = data.gradient(probabilities)[data.index] - ridge * coefficients[data.index]
+        gradient = data.gradient(probabilities)[data.index]
+        if ridge is not None:
+            gradient -= ridge.product(coefficients)[data.index]
         norm = float(np.abs(gradient).max(initial=0.0)) / data.nobs
         if norm < tolerance and step_size < 1e-3:
-            return Optimum(coefficients, data.loglike(logp), norm, step_size, iteration - 1, True)
+            return Optimum(coefficients, data.loglike(logp), norm, step_size, full, iteration - 1, True)
         curvature = data.curvature(data.totals[:, None] * probabilities)
         direction = newton_direction(curvature, gradient, ridge, norm)
         full = np.zeros_like(coefficients)
@@ -96,26 +102,28 @@ def maximise(
         else:
             # No progress beyond rounding: the point is as good as the arithmetic allows.
             step_size = 0.0
-            return Optimum(coefficients, data.loglike(logp), norm, step_size, iteration, norm < 1e-8)
+            return Optimum(coefficients, data.loglike(logp), norm, step_size, full, iteration, norm < 1e-8)
         coefficients, logp, value = trial, trial_logp, trial_value
         step_size = length * float(np.abs(moved).max(initial=0.0))
         if watch is not None and watch(iteration, value, norm, step_size):
             break
-    return Optimum(coefficients, data.loglike(logp), norm, step_size, iteration, False)
+    return Optimum(coefficients, data.loglike(logp), norm, step_size, full, iteration, False)
 
 
-def _objective(data: GroupedLogit, logp: Array, coefficients: Array, ridge: float) -> float:
-    return data.loglike(logp) - (0.5 * ridge * float((coefficients[data.index] ** 2).sum()) if ridge else 0.0)
+def _objective(data: GroupedLogit, logp: Array, coefficients: Array, ridge: Ridge | None) -> float:
+    return data.loglike(logp) - (0.0 if ridge is None else ridge.value(coefficients))
 
 
-def newton_direction(curvature: Curvature, gradient: Array, ridge: float, norm: float) -> Array:
+def newton_direction(curvature: Curvature, gradient: Array, ridge: Ridge | None, norm: float) -> Array:
     """Solve ``(H + ridge) direction = gradient``, exactly or to a precision that rises as the gradient falls."""
     if len(gradient) <= MAX_DIRECT:
         matrix = curvature.toarray()
-        scale = np.sqrt(np.maximum(np.diag(matrix) + ridge, 1e-300))
+        if ridge is not None:
+            matrix += ridge.toarray(curvature.data.index)
+        scale = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
         matrix /= scale[:, None]
         matrix /= scale
-        matrix[np.diag_indices_from(matrix)] += ridge / scale**2 + 1e-13  # keeps the factor finite on the way to infinity
+        matrix[np.diag_indices_from(matrix)] += 1e-13  # keeps the factor finite on the way to infinity
         try:
             factor = scipy.linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
             return scipy.linalg.cho_solve(factor, gradient / scale, check_finite=False) / scale
@@ -124,15 +132,18 @@ def newton_direction(curvature: Curvature, gradient: Array, ridge: float, norm: 
     return conjugate_gradients(curvature, gradient, ridge, min(0.1, max(norm**0.5, 1e-10)))
 
 
-def conjugate_gradients(curvature: Curvature, right: Array, ridge: float, tolerance: float) -> Array:
+def conjugate_gradients(curvature: Curvature, right: Array, ridge: Ridge | None, tolerance: float) -> Array:
     """Preconditioned conjugate gradients; the preconditioner is the diagonal block of each design column.
 
     Stops at a residual of ``tolerance`` relative to the right-hand side, in the norm of the preconditioner.
     """
+    index = curvature.data.index
     blocks = []
     for where, block in curvature.column_blocks():
+        if ridge is not None:
+            block += ridge.toarray((index[0][where], index[1][where]))
         size = np.abs(np.diag(block)).max(initial=0.0)
-        block[np.diag_indices_from(block)] += ridge + 1e-12 * size + 1e-300
+        block[np.diag_indices_from(block)] += 1e-12 * size + 1e-300
         try:
             blocks.append((where, scipy.linalg.inv(block, check_finite=False)))
         except scipy.linalg.LinAlgError:
@@ -153,7 +164,11 @@ def conjugate_gradients(curvature: Curvature, right: Array, ridge: float, tolera
     for _ in range(MAX_CG):
         if rz <= goal or rz <= 0:
             break
-        q = curvature @ p + ridge * p
+        q = curvature @ p
+        if ridge is not None:
+            full = np.zeros(curvature.data.free.shape)
+            full[index] = p
+            q += ridge.product(full)[index]
         curve = float(p @ q)
         if curve <= 0:
             break
@@ -166,7 +181,7 @@ def conjugate_gradients(curvature: Curvature, right: Array, ridge: float, tolera
     return x
 
 
-def smoothed_start(data: GroupedLogit) -> Array:
+def smoothed_start(data: GroupedLogit, ridge: Ridge | None = None) -> Array:
     """(P, J) coefficients near the maximum: log shares, smoothed towards the margins, projected on the design.
 
     The usual first step of iteratively reweighted least squares; from it Newton's method needs a handful of steps, while from
@@ -181,5 +196,5 @@ def smoothed_start(data: GroupedLogit) -> Array:
     mean = (weights * target).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
     right = np.asarray(data.design.T @ (weights * (target - mean)))[data.index]
     start = np.zeros(data.free.shape)
-    start[data.index] = newton_direction(data.curvature(weights), right, 0.0, 1e-8)
+    start[data.index] = newton_direction(data.curvature(weights), right, ridge, 1e-8)
     return start

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from statlm.errors import SpecificationError
-from statlm.plots.style import GREY, PALETTE, axes, house_style
-from statlm.report.tables import format_number
+from statlm.plots.style import GREY, PALETTE, axes, house_style, segments
+from statlm.report.tables import format_number, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +44,7 @@ def plot_perplexity(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     --------
     >>> table = pd.DataFrame({"model": ["bigram"], "perplexity": [11.9], "conf_low": [11.7], "conf_high": [12.1]})
     >>> plot_perplexity(table).get_xlabel()
-    'Perplexity (95% intervals where drawn)'
+    'Perplexity, with its interval'
     """
     lacking = {"model", "perplexity"} - set(table.columns)
     if lacking or len(table) == 0:
@@ -57,17 +60,18 @@ def plot_perplexity(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     rows = np.arange(n)
     with house_style():
         ax = axes(ax, 6.4, 1.1 + 0.36 * n)
-        ax.hlines(rows[known], low[known], high[known], color=PALETTE[0], linewidth=2.2, gid="intervals")
+        segments(ax, rows[known], low[known], high[known], PALETTE[0])
         ax.plot(values[finite], rows[finite], "o", color=PALETTE[0], gid="perplexities")
         everything = np.concatenate([values[finite], low[known], high[known]])
         if len(everything) and everything.min() > 0 and everything.max() / everything.min() > LOG_FROM:
             _log_axis(ax)
         margin = ax.get_yaxis_transform()  # x in widths of the picture, y in rows
-        ax.plot(np.full(n - finite.sum(), 0.97), rows[~finite], ">", color=PALETTE[1], transform=margin, gid="infinite")
+        at = np.full(n - finite.sum(), 1.02)
+        ax.plot(at, rows[~finite], ">", color=PALETTE[1], transform=margin, clip_on=False, gid="infinite")
         for row, value in zip(rows, values, strict=True):
             label = format_number(value) if np.isfinite(value) else "∞"
             colour = GREY if np.isfinite(value) else PALETTE[1]
-            ax.annotate(label, (1.01, row), xycoords=margin, va="center", ha="left", color=colour, annotation_clip=False)
+            ax.annotate(label, (1.04, row), xycoords=margin, va="center", ha="left", color=colour, annotation_clip=False)
         ax.set_yticks(rows, [str(m) for m in table["model"]], parse_math=False)
         ax.set_ylim(n - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
@@ -75,8 +79,46 @@ def plot_perplexity(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.spines["left"].set_visible(False)
         if not finite.any():
             ax.set_xticks([])
-        ax.set_xlabel("Perplexity (95% intervals where drawn)" if known.any() else "Perplexity")
+        ax.set_xlabel("Perplexity, with its interval" if known.any() else "Perplexity")
     return ax
+
+
+def save_perplexity(table: pd.DataFrame, path: str | os.PathLike[str], title: str | None = None) -> None:
+    """Write the picture of `plot_perplexity` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `compare` gives it.
+    path : path
+        The suffix says the format: ".png", ".pdf", ".svg" or another one that matplotlib writes.
+    title : str, optional
+        Above the picture, in lines as short as they must be.
+
+    Raises
+    ------
+    SpecificationError
+        If the suffix names no such format, or the folder does not exist.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    with house_style():
+        figure = Figure(figsize=(6.8, 1.4 + 0.36 * len(table)), layout="constrained")  # pyplot, and its windows, stay out
+        formats = FigureCanvasAgg(figure).get_supported_filetypes()
+        if path.suffix.removeprefix(".").lower() not in formats:
+            raise SpecificationError(
+                f"A picture cannot be written to {path.name!r}: the suffix {path.suffix!r} names no format. "
+                "Use .png, .pdf or .svg."
+            )
+        if not path.parent.is_dir():
+            raise SpecificationError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
+        plot_perplexity(table, figure.add_subplot())
+        if title is not None:
+            figure.suptitle(fill(title, 75), x=0.02, ha="left", fontsize=10).set_parse_math(False)
+        with whole_file(path) as part:
+            figure.savefig(part)
 
 
 def _log_axis(ax: Axes) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import SpecificationError
-from statlm.plots.style import PALETTE, axes, house_style
+from statlm.plots.style import PALETTE, axes, house_style, segments
 from statlm.text.display import is_byte_level, visible
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def plot_next_token(table: pd.DataFrame, ax: Axes | None = None, *, top: int = 1
     ax : Axes, optional
         Where to draw; a new figure by default.
     top : int
-        How many tokens, those that are most probable after any of the contexts.
+        How many tokens, those that are most probable after any of the contexts; tokens of probability 0 are left out.
 
     Returns
     -------
@@ -61,9 +61,10 @@ def plot_next_token(table: pd.DataFrame, ax: Axes | None = None, *, top: int = 1
     if top < 1:
         raise SpecificationError(f"top={top}: at least one token must be shown.")
     best = table.groupby("token", sort=False)["probability"].max()
+    best = best[best > 0] if (best > 0).any() else best
     tokens = list(best.sort_values(ascending=False, kind="stable").index[:top])
     place = {token: row for row, token in enumerate(tokens)}
-    byte_level = is_byte_level(best.index)
+    byte_level = is_byte_level(table["token"].unique())
     shown = table[table["token"].isin(tokens)]
     step = 0.6 / len(contexts)
     with house_style():
@@ -72,13 +73,13 @@ def plot_next_token(table: pd.DataFrame, ax: Axes | None = None, *, top: int = 1
             part = shown[shown["context"] == context]
             rows = np.array([place[t] for t in part["token"]]) + (i - (len(contexts) - 1) / 2) * step
             if {"conf_low", "conf_high"} <= set(part.columns):
-                ax.hlines(rows, part["conf_low"], part["conf_high"], color=PALETTE[i], linewidth=2.0, gid="intervals")
+                segments(ax, rows, part["conf_low"].to_numpy(float), part["conf_high"].to_numpy(float), PALETTE[i])
             name = f"after “{visible(context)}”" if context else "at the start"
-            ax.plot(part["probability"], rows, MARKERS[i], color=PALETTE[i], label=name, gid="probabilities")
+            ax.plot(part["probability"], rows, MARKERS[i], color=PALETTE[i], label=name, gid="probabilities", clip_on=False)
         ax.set_yticks(np.arange(len(tokens)), [visible(t, byte_level=byte_level) for t in tokens], parse_math=False)
         ax.set_ylim(len(tokens) - 0.5, -0.5)
         ax.set_xlim(left=0.0)
-        ax.tick_params(axis="y", length=0)
+        ax.tick_params(axis="y", length=0, pad=10)
         ax.grid(axis="x")
         ax.spines["left"].set_visible(False)
         ax.set_ylabel("Next token")

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from statlm.numerics.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +35,7 @@ def house_style() -> Iterator[None]:
     import matplotlib as mpl
     from cycler import cycler
 
-    settings = {
+    settings: dict[Any, Any] = {
         "axes.prop_cycle": cycler(color=PALETTE),
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -50,6 +54,15 @@ def house_style() -> Iterator[None]:
     }
     with mpl.rc_context(settings):
         yield
+
+
+def segments(ax: Axes, rows: Array, low: Array, high: Array, colour: str) -> None:
+    """Horizontal intervals; their end strokes are taller than a dot, so that a short interval is not hidden by it."""
+    ax.hlines(rows, low, high, color=colour, linewidth=1.8, gid="intervals")
+    ends = np.concatenate([low, high])
+    ax.plot(
+        ends, np.concatenate([rows, rows]), "|", color=colour, markersize=10, markeredgewidth=1.4, gid="ends", clip_on=False
+    )
 
 
 def axes(ax: Axes | None, width: float, height: float) -> Axes:

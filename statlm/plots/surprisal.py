@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -73,21 +73,21 @@ def surprisal_html(
             f"{', '.join(map(repr, table['document'].unique()[:5]))}."
         )
     shown = rows.iloc[:max_tokens]
-    spans = "".join(_token(*row, scale) for row in zip(*_columns(shown, text), strict=True))
+    spans = "".join(_token(*row, scale) for row in _printed(shown, text))
     mean = format_number(float(rows["surprisal"].mean()), 3)
     cut = "" if len(shown) == len(rows) else f" The first {len(shown):,} are shown."
     ramp = f"linear-gradient(to right, rgba({COLOUR}, 0), rgba({COLOUR}, 1))"
+    bar = f"display: inline-block; width: 6rem; height: .7rem; background: {ramp}; border: 1px solid #767676"
     return (
         '<figure style="margin: 0; color: #000; background: #fff; padding: .75rem">\n'
         '<figcaption style="font: .85rem system-ui, sans-serif; margin-bottom: .5rem">'
         f"{html.escape(name)}: {len(rows):,} tokens, {mean} bits a token on average.{cut} Surprisal "
-        f'<span style="white-space: nowrap">0 '
-        f'<span style="display: inline-block; width: 6rem; height: .7rem; background: {ramp}; border: 1px solid #767676"></span> {scale:g} bits and more</span></figcaption>\n'
+        f'<span style="white-space: nowrap">0 <span style="{bar}"></span> {scale:g} bits and more</span></figcaption>\n'
         f'<div style="font: 1rem/1.7 ui-monospace, monospace; white-space: pre-wrap">{spans}</div>\n</figure>'
     )
 
 
-def _columns(rows: pd.DataFrame, text: str | None) -> list[list[Any]]:
+def _printed(rows: pd.DataFrame, text: str | None) -> Iterator[tuple[str, str, float, int | None]]:
     """What to print for each token, what to print before it, its surprisal, and its rank."""
     tokens = rows["token"].astype(str).tolist()
     before = [""] * len(tokens)
@@ -106,7 +106,7 @@ def _columns(rows: pd.DataFrame, text: str | None) -> list[list[Any]]:
         gaps = (rows["stop"] - rows["start"]).to_numpy() - np.array([len(t) for t in tokens])
         before = [" " if gap > 0 else "" for gap in gaps]
     ranks = rows["rank"].tolist() if "rank" in rows else [None] * len(tokens)
-    return [tokens, before, rows["surprisal"].tolist(), ranks]
+    yield from zip(tokens, before, rows["surprisal"].tolist(), ranks, strict=True)
 
 
 def _token(token: str, before: str, surprisal: float, rank: int | None, scale: float) -> str:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from statlm.errors import SpecificationError
 from statlm.inference.predict import Tabulated
-from statlm.likelihood import Predictive
+from statlm.likelihood import Predictive, underlying
+from statlm.numerics.types import Array
 from statlm.plots.style import axes, house_style
 from statlm.text.display import is_byte_level, visible
 
@@ -58,8 +59,8 @@ def plot_transitions(model: Predictive | pd.DataFrame, ax: Axes | None = None) -
         from matplotlib import colormaps
         from matplotlib.colors import PowerNorm
 
-        side = 1.8 + 0.13 * max(m, size, 15)
-        ax = axes(ax, side * max(0.45, size / max(m, size)) + 1.2, side * max(0.45, m / max(m, size)) + 0.4)
+        cell = float(np.clip(5.0 / max(m, size), 0.155, 0.4))  # inches
+        ax = axes(ax, 2.0 + cell * size, max(1.2 + cell * m, 2.6))
         colours = colormaps["Blues"].with_extremes(bad="#BDBDBD")
         image = ax.imshow(
             np.ma.masked_invalid(matrix),
@@ -68,11 +69,11 @@ def plot_transitions(model: Predictive | pd.DataFrame, ax: Axes | None = None) -
             aspect="equal",
         )
         font = 9 if max(m, size) <= 30 else 6.5
-        ax.set_xticks(
-            np.arange(size), columns, fontsize=font, rotation=90 if max(map(len, columns)) > 2 else 0, parse_math=False
-        )
+        ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)  # before the labels are made
+        ax.set_xticks(np.arange(size), columns, fontsize=font, parse_math=False)
+        for tick in ax.xaxis.get_major_ticks():
+            tick.label2.set_rotation(90 if len(tick.label2.get_text()) > 2 else 0)
         ax.set_yticks(np.arange(m), rows, fontsize=font, parse_math=False)
-        ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         ax.xaxis.set_label_position("top")
         ax.set_xlabel("Next token")
         ax.set_ylabel("After")
@@ -80,11 +81,12 @@ def plot_transitions(model: Predictive | pd.DataFrame, ax: Axes | None = None) -
             spine.set_visible(True)
             spine.set_color("#BDBDBD")
         bar = ax.figure.colorbar(image, ax=ax, shrink=0.7, pad=0.02, label="Probability")
-        bar.outline.set_visible(False)  # type: ignore[operator]  # matplotlib types it as a patch factory
+        bar.outline.set_visible(False)
     return ax
 
 
-def _from_model(model: Predictive) -> tuple[np.ndarray, list[str], list[str]]:
+def _from_model(model: Predictive) -> tuple[Array, list[str], list[str]]:
+    model = underlying(model)
     vocabulary = model.corpus.vocabulary
     if model.memory != 1:
         back = "all the way back" if model.memory is None else f"{model.memory} tokens back"
@@ -103,7 +105,7 @@ def _from_model(model: Predictive) -> tuple[np.ndarray, list[str], list[str]]:
     return matrix, [names[i] for i in ids], names[: vocabulary.size]
 
 
-def _from_table(table: pd.DataFrame) -> tuple[np.ndarray, list[str], list[str]]:
+def _from_table(table: pd.DataFrame) -> tuple[Array, list[str], list[str]]:
     lacking = {"context", "token", "probability"} - set(table.columns)
     if lacking or len(table) == 0:
         raise SpecificationError(

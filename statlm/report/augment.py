@@ -32,9 +32,9 @@ def augment(model: Predictive) -> pd.DataFrame:
         ``document`` (name), ``position`` (in the document, from 0), ``start`` and ``stop`` (characters of the document's NFC
         text that the token stands for, which tile it; absent where the data are not text), ``token``, ``loglike`` (nats),
         ``surprisal`` (bits, :math:`-\log_2 p(y_i \mid x_i)`), ``entropy`` (bits,
-        :math:`-\sum_w p(w \mid x_i) \log_2 p(w \mid x_i)`: the mean of the surprisal if the model is right), ``rank`` (1 plus the number
-        of types that are strictly more probable) and ``correct`` (rank 1). Where several types share the first place each of them has rank 1, so that
-        under a uniform distribution everything is "correct".
+        :math:`-\sum_w p(w \mid x_i) \log_2 p(w \mid x_i)`: the mean of the surprisal if the model is right), ``rank`` (1
+        plus the number of types that are strictly more probable) and ``correct`` (rank 1). Where several types share the
+        first place each of them has rank 1, so that under a uniform distribution everything is "correct".
 
     Examples
     --------

@@ -14,12 +14,12 @@ import pandas as pd
 
 from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.errors import NoEstimate
-from statlm.likelihood import Likelihood
+from statlm.likelihood import Likelihood, is_likelihood
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for, unique_rows
 from statlm.report.latex import escape
 from statlm.report.tables import format_number, format_p
-from statlm.report.tidy import Fitted, Scored, coefficient_table, coefficients, describe
+from statlm.report.tidy import Evaluated, Scored, coefficient_table, coefficients, describe
 from statlm.text.corpus import Corpus
 from statlm.text.display import naming
 
@@ -46,8 +46,8 @@ class Report(Protocol):
         ...
 
 
-class Summarised(Fitted, Protocol):
-    """A likelihood at its estimate, with a report of how it got there."""
+class Summarised(Evaluated, Protocol):
+    """A model at its estimate, with a report of how it got there."""
 
     @property
     def report(self) -> Report:
@@ -176,9 +176,9 @@ def summary(fit: Summarised, cov: str | Covariance | Dependence = "nonrobust", l
     Model                             NGram(n=1)  Log-likelihood     -131.87...
     """
     model = fit.likelihood
-    table, left_out, notes = _shown(model, cov, level)
+    table, left_out, notes = _shown(model, cov, level) if is_likelihood(model) else (pd.DataFrame(), 0, [_NO_PARAMETERS])
     name = naming(model.corpus.vocabulary)
-    decimals = _decimals(table)
+    decimals = _decimals(table) if len(table) else 0
     cells = [
         tuple(_cell(column, value, name, decimals) for column, value in row.items()) for row in table.to_dict("records")
     ]
@@ -211,7 +211,7 @@ def _shown(model: Likelihood, cov: str | Covariance | Dependence, level: float) 
             rows = np.sort(np.argsort(-model.prominence(), kind="stable")[:MAX_ROWS])
     left_out = 0 if rows is None else p - len(rows)
     if p == 0:
-        return coefficients(model, cov, level), 0, ["The model has no parameters."]
+        return coefficients(model, cov, level), 0, ["The model has no free parameters."]
     try:
         table = coefficients(model, chosen, level, rows)
     except NoEstimate as error:
@@ -221,7 +221,7 @@ def _shown(model: Likelihood, cov: str | Covariance | Dependence, level: float) 
         table = coefficient_table(model, names, estimates, np.full(len(estimates), np.nan), np.inf, level)
         return table, left_out, [f"No standard errors: {error}"]
     dof = chosen.reference_dof(model)
-    reference = "normal" if np.isinf(dof) else f"t({format_number(dof)})"
+    reference = "normal" if np.isinf(dof) else f"t({dof:,.6g})"
     return table, left_out, [f"Covariance: {chosen.describe(model)}. Wald intervals, level {level:g}, {reference}."]
 
 
@@ -236,7 +236,7 @@ def _header(fit: Summarised, scored: Scored) -> dict[str, str]:
         "Observations": f"{corpus.nobs:,}",
         "Types": f"{corpus.vocabulary.size:,}",
         "Distinct contexts": _contexts(corpus, scored.model.memory),
-        "Parameters (dof)": f"{scored.dof:,}",
+        "Parameters (dof)": f"{scored.dof:,}" if scored.has_parameters else "",
     }
     for label, name in _MEASURED.items():
         value = scored.measure(name)
@@ -271,6 +271,7 @@ def _data_notes(scored: Scored) -> list[str]:
     return notes
 
 
+_NO_PARAMETERS = "The model has no free parameters with derivatives: there are no standard errors, and no AIC or BIC."
 _IN_NATS = ("loglike", "null_loglike", "aic", "bic")
 _MEASURED = {
     "Log-likelihood": "loglike",
@@ -303,8 +304,9 @@ def _cell(column: Any, value: Any, name: Callable[[str], str], decimals: int) ->
         return format_p(value)
     if column == "statistic":
         return f"{value:,.2f}" if np.isfinite(value) else format_number(value)
-    vanishes = 0 < abs(value) < 0.5 * 10.0**-decimals  # 0.000000 would be another claim
-    return format_number(value, 2) if vanishes or not np.isfinite(value) else f"{value:,.{decimals}f}"
+    if not np.isfinite(value) or (decimals == MOST_DECIMALS and 0 < abs(value) < 0.5 * 10.0**-decimals):
+        return format_number(value, 2)  # 0.000000 would be another claim
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # -0.000 is 0.000
 
 
 # --- statsmodels' tables ----------------------------------------------------------------------------------------------

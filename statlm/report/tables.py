@@ -6,7 +6,8 @@ import html
 import json
 import math
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -131,23 +132,37 @@ def save_table(
     SpecificationError
         If the suffix is another one, or the folder does not exist.
     """
+    check_suffix(path)
+    content = _FORMATS[Path(path).suffix](_with_index(table), title, notes)
+    with whole_file(path) as part:
+        part.write_text(content, encoding="utf-8", newline="")
+
+
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that `save_table` could not write, before any work is done for it.
+
+    Raises
+    ------
+    SpecificationError
+        If the suffix names no format, or the folder does not exist.
+    """
     path = Path(path)
-    writers: dict[str, Callable[[pd.DataFrame, str | None, Sequence[str]], str]] = {
-        ".csv": lambda rows, *_: rows.to_csv(index=False, lineterminator="\n"),
-        ".html": _page,
-        ".json": _json,
-    }
-    if path.suffix not in writers:
+    if path.suffix not in _FORMATS:
         raise SpecificationError(
             f"A table cannot be written to {path.name!r}: the suffix {path.suffix!r} names no format. Use one of "
-            f"{', '.join(writers)}."
+            f"{', '.join(_FORMATS)}."
         )
     if not path.parent.is_dir():
         raise SpecificationError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
-    content = writers[path.suffix](_with_index(table), title, notes)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path` to write to, which takes its place at the end: all of it, or nothing on failure."""
+    path = Path(path)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        part.write_text(content, encoding="utf-8", newline="")
+        yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -229,6 +244,17 @@ def _json(table: pd.DataFrame, title: str | None, notes: Sequence[str]) -> str:
         json.dumps({"title": title, "rows": rows, "notes": list(notes)}, ensure_ascii=False, allow_nan=False, indent=1)
         + "\n"
     )
+
+
+def _csv(table: pd.DataFrame, title: str | None, notes: Sequence[str]) -> str:
+    return table.to_csv(index=False, lineterminator="\n")  # a title or a note would be a row to whoever reads it
+
+
+_FORMATS: dict[str, Callable[[pd.DataFrame, str | None, Sequence[str]], str]] = {
+    ".csv": _csv,
+    ".html": _page,
+    ".json": _json,
+}
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import CorpusError, NoEstimate
 from statlm.inference.conf_int import half_width
-from statlm.likelihood import Likelihood, Predictive
+from statlm.likelihood import Likelihood, Predictive, is_likelihood
 from statlm.numerics.linalg import identity
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
@@ -154,7 +154,7 @@ def glance(fit: Evaluated) -> pd.DataFrame:
         "model": describe(fit.specification),
         "nobs": scored.corpus.nobs,
         "documents": scored.corpus.ndocuments,
-        "dof": scored.dof if isinstance(fit.likelihood, Likelihood) else np.nan,
+        "dof": scored.dof if scored.has_parameters else np.nan,
         **{name: scored.measure(name) for name in MEASURES if name != "bits_per_char"},
     }
     return pd.DataFrame([row])
@@ -179,6 +179,7 @@ class Scored:
     def __init__(self, model: Predictive) -> None:
         self.model = model
         self.corpus: Corpus = model.corpus
+        self.has_parameters = is_likelihood(model)
         self._loglike_obs = model.loglike_obs()
 
     def loglike_obs(self) -> Array:
@@ -192,7 +193,7 @@ class Scored:
 
     def measure(self, name: str) -> float:
         """One of `MEASURES`; not a number where theory or the data have none."""
-        if name in ("aic", "bic") and not isinstance(self.model, Likelihood):
+        if name in ("aic", "bic") and not self.has_parameters:
             return float("nan")
         try:
             return MEASURES[name](self)

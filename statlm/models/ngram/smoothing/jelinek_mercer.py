@@ -1,0 +1,141 @@
+"""Jelinek-Mercer: relative frequencies of all lengths mixed, the weights by maximum likelihood on held-out documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from statlm.errors import SpecificationError
+from statlm.fit.fit import FitReport
+from statlm.likelihood import Predictive
+from statlm.models.ngram.interpolated import InterpolatedNGram
+from statlm.models.ngram.mixture import MixtureNGram
+from statlm.models.ngram.stream import count_corpus
+from statlm.numerics.types import Array
+from statlm.text.corpus import Corpus
+
+INSIDE = 1e-12  # weights stay this far from 0 and 1
+
+
+@dataclass(frozen=True)
+class JelinekMercer:
+    r"""Jelinek-Mercer smoothing.
+
+    .. math:: p_m(w \mid c) = \lambda_m \frac{n_{cw}}{n_c} + (1 - \lambda_m) \, p_{m-1}(w \mid c')
+
+    and :math:`p_m = p_{m-1}` after a context that was never seen; :math:`p_0` is uniform. The weights :math:`\lambda_1, ..., \lambda_n`
+    maximise the likelihood of documents that were held out of the counts (on the counted text itself all weight would go to the
+    longest n-grams). Given the counts they are the parameters of a mixture, so their maximum has standard errors: the fit stands on
+    the held-out documents, and its log-likelihood, dof and criteria are of them.
+
+    Parameters
+    ----------
+    weights : n numbers, optional
+        :math:`\lambda_1, ..., \lambda_n`, for 1-grams to n-grams. All documents are then counted, and nothing is estimated.
+    held_out : float
+        Share of the documents to hold out: the last ones, or the tail where there is a single document.
+    seed : int, optional
+        Draw them at random.
+    tolerance : float
+        EM ends when the log-likelihood an observation gains less than this, in nats; Newton steps then polish.
+    max_iterations : int
+        Of EM.
+
+    Raises
+    ------
+    SpecificationError
+        If the weights are not n numbers between 0 and 1.
+    CorpusError
+        While fitting, if the corpus cannot be split.
+
+    References
+    ----------
+    Jelinek and Mercer (1980), Interpolated estimation of Markov source parameters from sparse data. Pattern Recognition in
+    Practice.
+    Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm. JRSS B 39.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> corpus = slm.datasets.load("dom_casmurro").blocks(20_000)
+    >>> fit = slm.NGram(n=3, smoothing="jelinek-mercer").fit(corpus)
+    >>> fit.tidy()[["term", "estimate", "std_error"]].round(3).to_string(index=False)  # doctest: +SKIP
+    """
+
+    weights: tuple[float, ...] | None = None
+    held_out: float = 0.1
+    seed: int | None = None
+    tolerance: float = 1e-9
+    max_iterations: int = 1000
+    name: str = field(default="jelinek-mercer", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.weights is not None:
+            object.__setattr__(self, "weights", tuple(float(w) for w in self.weights))
+            if not all(0 <= w <= 1 for w in self.weights):
+                raise SpecificationError(f"weights={self.weights!r}: each is a share, between 0 and 1.")
+        if not 0 < self.held_out < 1:
+            raise SpecificationError(f"held_out={self.held_out!r} is a share of the documents: choose one between 0 and 1.")
+        if not self.tolerance > 0 or self.max_iterations < 1:
+            raise SpecificationError("tolerance must be positive, and max_iterations 1 or more.")
+
+    def fit(self, corpus: Corpus, n: int) -> tuple[Predictive, FitReport]:
+        """The model at its estimate, and how it was found."""
+        if self.weights is not None:
+            if len(self.weights) != n:
+                raise SpecificationError(f"There are {len(self.weights)} weights for n={n}: give one for each length from 1 to {n}.")
+            model = MixtureNGram(corpus, *_counted(corpus, n), np.array(self.weights))
+            records = tuple({"n": m, "weight": w, "source": "given"} for m, w in enumerate(self.weights, start=1))
+            return InterpolatedNGram(corpus, model.table, records), FitReport("Jelinek-Mercer; weights given")
+        counted, held = corpus.split(self.held_out, seed=self.seed)
+        start = MixtureNGram(held, *_counted(counted, n), np.full(n, 0.5))
+        weights, iterations, converged = estimate_weights(start, self.tolerance, self.max_iterations)
+        model = start.at(weights)
+        gradient = np.asarray(model.score().sum(axis=0))
+        method = f"EM on {held.ndocuments:,} held-out {'document' if held.ndocuments == 1 else 'documents'}, counts of the others"
+        return model, FitReport(method, converged, iterations, float(np.linalg.norm(gradient)) / held.nobs)
+
+    def restore(self, corpus: Corpus, n: int, arrays: dict[str, Array], settings: dict[str, Any]) -> Predictive:
+        """The model that was saved with its `state`, on a corpus."""
+        if self.weights is not None:
+            return InterpolatedNGram.restore(n, corpus, arrays, settings)
+        return MixtureNGram.restore(n, corpus, arrays, settings)
+
+
+def _counted(corpus: Corpus, n: int) -> tuple[Any, tuple[Array, ...]]:
+    counts = count_corpus(corpus, n)
+    return counts.index, counts.raw
+
+
+def estimate_weights(start: MixtureNGram, tolerance: float, max_iterations: int) -> tuple[Array, int, bool]:
+    """Weights that maximise the likelihood, the EM iterations taken, and whether they ended by themselves.
+
+    Observations outside of the support, which no weights give a probability, are left out.
+    """
+    weights = start.params
+    before = -np.inf
+    for iteration in range(1, max_iterations + 1):
+        loglike, weights_next = start.em_step(weights)
+        if loglike - before < tolerance:
+            return _polished(start, weights), iteration, True
+        before, weights = loglike, np.clip(weights_next, INSIDE, 1 - INSIDE)
+    return weights, max_iterations, False
+
+
+def _polished(start: MixtureNGram, weights: Array) -> Array:
+    """Newton steps from where EM ended, as long as they gain and stay inside."""
+    here = start.at(weights)
+    loglike = here.loglike_inside()
+    for _ in range(20):
+        step = np.linalg.lstsq(here.information(), here.score().sum(axis=0), rcond=None)[0]
+        there = weights + step
+        if not ((there > INSIDE) & (there < 1 - INSIDE)).all():
+            break
+        model = start.at(there)
+        gained = model.loglike_inside()
+        if gained <= loglike:
+            break
+        weights, here, loglike = there, model, gained
+    return weights

@@ -1,0 +1,41 @@
+"""A corpus as the numerics of n-grams read it: documents end to end, each with its start mark."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statlm.numerics.ngram_counts import NGramCounts, count_ngrams
+from statlm.numerics.types import Array
+from statlm.text.corpus import Corpus
+
+
+def stream_of(corpus: Corpus) -> tuple[Array, Array]:
+    """The tokens with ``<bos>`` before each document (int32), and the (nobs,) places of the observations among them."""
+    lengths = np.diff(corpus.offsets)
+    total = len(corpus.tokens) + corpus.ndocuments
+    is_start = np.zeros(total, bool)
+    is_start[corpus.offsets[:-1] + np.arange(corpus.ndocuments)] = True
+    stream = np.empty(total, np.int32)
+    stream[is_start] = corpus.vocabulary.bos
+    stream[~is_start] = corpus.tokens
+    if not corpus.given.any():
+        return stream, np.flatnonzero(~is_start)
+    given = np.repeat(corpus.given, lengths + 1)
+    place = np.arange(total) - np.repeat(corpus.offsets[:-1] + np.arange(corpus.ndocuments), lengths + 1)
+    return stream, np.flatnonzero(place > given)
+
+
+def count_corpus(corpus: Corpus, n: int) -> NGramCounts:
+    """Counts of the n-grams of a corpus.
+
+    Given tokens and, where ``<unk>`` is not in the support, unknown ones are conditioned on and not counted themselves.
+    """
+    vocabulary = corpus.vocabulary
+    stream, observations = stream_of(corpus)
+    unknown = not vocabulary.with_unk and bool((corpus.tokens == vocabulary.unk).any())
+    observed = None
+    if corpus.given.any() or unknown:
+        observed = np.zeros(len(stream), bool)
+        observed[observations] = True
+        observed &= stream < vocabulary.size
+    return count_ngrams(stream, observed, n, vocabulary.bos, vocabulary.pad, vocabulary.nids)

@@ -1,0 +1,145 @@
+"""Maximum likelihood for a table of contexts, separation included: complete, identify, maximise, and look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sparse
+
+from statlm.errors import NoEstimate
+from statlm.numerics.grouped_logit import GroupedLogit
+from statlm.numerics.logit_newton import Optimum, maximise, smoothed_start
+from statlm.numerics.ridge import Ridge
+from statlm.numerics.separation import empty_margins, identified, recession, remaining
+from statlm.numerics.types import Array
+
+MAX_COMPLETIONS = 50
+INTERCEPT_PRIORITY = 100.0
+# Gradient norms an observation at which a step that is still large raises the suspicion that the maximum is at infinity.
+SUSPICIONS = (1e-6, 1e-8, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What the maximisation found.
+
+    Attributes
+    ----------
+    coefficients : (P, J) array
+        Zero where not free.
+    free : (P, J) boolean array
+        The coefficients that are finite and identified.
+    directions : tuple of (P, J) arrays
+        Directions of recession along which the supremum of the likelihood is approached.
+    iterations : int
+        Newton steps, over all completions.
+    gradient_norm : float
+        An observation.
+    converged : bool
+    """
+
+    coefficients: Array
+    free: Array
+    directions: tuple[Array, ...]
+    iterations: int
+    gradient_norm: float
+    converged: bool
+
+
+def estimate(
+    design: sparse.csr_array,
+    counts: Array,
+    indicators: sparse.csc_array,
+    reference: int,
+    *,
+    ridge: Ridge | None = None,
+    max_iterations: int = 200,
+    progress: Callable[[int, float, float], None] | None = None,
+) -> Estimate:
+    """Fit a multinomial logit to a table of contexts.
+
+    Parameters
+    ----------
+    design : (C, P) sparse array
+    counts : (C, J) array
+    indicators : (P, I) sparse array
+        See `empty_margins`.
+    reference : int
+        Class whose coefficients are zero.
+    ridge : Ridge, optional
+        With a penalty nothing separates.
+    max_iterations : int
+    progress : callable, optional
+        Called with (iteration, log-likelihood, gradient norm an observation).
+
+    Raises
+    ------
+    NoEstimate
+        If the maximisation does not converge.
+    """
+    shape = (design.shape[1], counts.shape[1])
+    free = np.ones(shape, bool)
+    free[:, reference] = False
+    if ridge is not None:
+        data = GroupedLogit(design, counts, np.ones(counts.shape, bool), free)
+        optimum = _maximise(data, smoothed_start(data, ridge), ridge, max_iterations, progress, 0)
+        return _finished(optimum, data, (), optimum.iterations)
+
+    completion = empty_margins(design, counts, indicators)
+    possible, directions = completion.possible, list(completion.directions)
+    priority = np.ones(shape[0])
+    priority[0] = INTERCEPT_PRIORITY
+    iterations = 0
+    for _ in range(MAX_COMPLETIONS):
+        live = np.flatnonzero(possible.sum(axis=1) > 1)  # the others are certain and say nothing
+        data = GroupedLogit(design[live], counts[live], possible[live], free)
+        data = replace(data, free=identified(data, priority))
+        coefficients = smoothed_start(data)
+        direction = None
+        for suspicion in SUSPICIONS:
+            optimum = _maximise(data, coefficients, None, max_iterations - iterations, progress, iterations, suspicion)
+            iterations += optimum.iterations
+            if optimum.converged and optimum.step < 0.5:
+                return _finished(optimum, data, tuple(directions), iterations)
+            moved = np.where(data.possible, data.design @ optimum.direction, -np.inf)
+            direction = recession(data, moved < moved.max(axis=1, keepdims=True) - 0.25)
+            if direction is not None:
+                break
+            coefficients = optimum.coefficients  # slow, but not on the way to infinity
+        if direction is None:
+            return _finished(optimum, data, tuple(directions), iterations)
+        possible[live] = remaining(np.asarray(data.design @ direction), data.possible)
+        directions.append(direction)
+    raise NoEstimate(
+        f"The likelihood was still rising towards infinity after {MAX_COMPLETIONS} directions of recession were followed. "
+        "Merge rare types (min_count=), use fewer lags, or penalty='ridge'."
+    )
+
+
+def _maximise(
+    data: GroupedLogit,
+    start: Array,
+    ridge: Ridge | None,
+    max_iterations: int,
+    progress: Callable[[int, float, float], None] | None,
+    before: int,
+    suspicion: float = 0.0,
+) -> Optimum:
+    def watch(iteration: int, value: float, norm: float, step: float) -> bool:
+        if progress is not None:
+            progress(before + iteration, value, norm)
+        return norm < suspicion and step > 0.9
+
+    return maximise(data, start, ridge=ridge, max_iterations=max_iterations, watch=watch)
+
+
+def _finished(optimum: Optimum, data: GroupedLogit, directions: tuple[Array, ...], iterations: int) -> Estimate:
+    if not optimum.converged:
+        raise NoEstimate(
+            f"The fit did not converge in {iterations} Newton steps: the largest gradient entry is still "
+            f"{optimum.gradient_norm:.2g} an observation (1e-9 is asked). Use fewer lags or terms, merge rare types "
+            "(min_count=), or add penalty='ridge'."
+        )
+    return Estimate(optimum.coefficients, data.free, directions, iterations, optimum.gradient_norm, optimum.converged)

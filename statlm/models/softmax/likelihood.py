@@ -1,0 +1,259 @@
+"""The likelihood of a softmax regression, with score and information that depend only on the table of contexts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sparse
+
+from statlm.errors import NoEstimate, SpecificationError
+from statlm.models.softmax.design import LagDesign
+from statlm.numerics.grouped_logit import GroupedLogit, log_softmax
+from statlm.numerics.repeated_rows import RepeatedRows
+from statlm.numerics.ridge import Ridge
+from statlm.numerics.separation import remaining
+from statlm.numerics.types import Array
+from statlm.numerics.unique_rows import bits_for, unique_rows
+from statlm.text.corpus import Corpus
+
+MAX_DENSE_INFORMATION = 15_000  # coefficients: 1.8 GB
+
+
+@dataclass(frozen=True, eq=False)
+class SoftmaxLikelihood:
+    """Likelihood of a softmax regression; see `SoftmaxRegression`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    design : LagDesign
+    responses : (J,) integer array
+        Ids of the tokens that training saw; the others have probability 0.
+    reference : int
+        Position of the reference class in `responses`.
+    coefficients : (P, J) array
+        Zero in the reference's column and where not free.
+    free : (P, J) boolean array
+        The parameters: coefficients that are finite and identified.
+    directions : tuple of (P, J) arrays
+        Directions of recession, along which other coefficients are infinite.
+    rank : int
+        Rank of the design on the training contexts.
+    ridge : Ridge or None
+    """
+
+    corpus: Corpus
+    design: LagDesign
+    responses: Array
+    reference: int
+    coefficients: Array
+    free: Array
+    directions: tuple[Array, ...]
+    rank: int
+    ridge: Ridge | None = None
+
+    # --- Predictive ---------------------------------------------------------------------------------------------------
+
+    @property
+    def memory(self) -> int:
+        """Number of lags."""
+        return self.design.lags
+
+    def loglike_obs(self) -> Array:
+        """(nobs,) log-probability of each observation, nats."""
+        table = self._table
+        result = np.full(self.corpus.nobs, -np.inf)
+        known = np.flatnonzero(table.target >= 0)
+        result[known] = table.logp[table.context[known], table.target[known]]
+        return result
+
+    def logprobs(self, contexts: Array) -> Array:
+        """(m, V) log-probabilities of the next token, nats; ``-inf`` for tokens that training never saw."""
+        contexts = np.atleast_2d(np.asarray(contexts, np.int64))
+        lack = self.memory - contexts.shape[1]
+        if lack > 0:
+            pad = np.full((len(contexts), lack), self.corpus.vocabulary.pad)
+            contexts = np.concatenate([pad, contexts], axis=1)
+        recent = contexts[:, contexts.shape[1] - self.memory :][:, ::-1]
+        logp, _ = self._log_probabilities(self.design.matrix(recent))
+        result = np.full((len(contexts), self.corpus.vocabulary.size), -np.inf)
+        result[:, self.responses] = logp
+        return result
+
+    def on(self, corpus: Corpus) -> SoftmaxLikelihood:
+        """The same coefficients on another corpus of the same vocabulary."""
+        self.corpus.vocabulary.check_same(corpus.vocabulary)
+        return replace(self, corpus=corpus)
+
+    # --- Likelihood ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def index(self) -> tuple[Array, Array]:
+        """Design column and class of each of the p parameters, class by class."""
+        classes, columns = np.nonzero(self.free.T)
+        return columns, classes
+
+    @property
+    def params(self) -> Array:
+        """(p,) finite coefficients: log-odds against the reference class."""
+        return self.coefficients[self.index]
+
+    @property
+    def param_names(self) -> pd.MultiIndex:
+        """Token and term of each parameter."""
+        tokens = np.array(self.corpus.vocabulary.tokens, dtype=object)[self.responses]
+        terms = np.array(self.design.names(self.corpus.vocabulary), dtype=object)
+        columns, classes = self.index
+        return pd.MultiIndex.from_arrays([tokens[classes], terms[columns]], names=["response", "term"])
+
+    param_kind = "log-odds"
+
+    @property
+    def dof(self) -> int:
+        """Rank of the design times (classes seen - 1): infinite coefficients count, as a test against a smaller model needs."""
+        return self.rank * (len(self.responses) - 1)
+
+    def score(self) -> RepeatedRows:
+        """(nobs, p) score, stored as the distinct rows of (context, token) pairs and an index.
+
+        Raises
+        ------
+        NoEstimate
+            If an observation has probability 0.
+        """
+        obs = self.loglike_obs()
+        impossible = int(np.count_nonzero(np.isneginf(obs)))
+        if impossible:
+            raise NoEstimate(
+                f"{impossible:,} of {len(obs):,} observations have probability 0 under the model, so the log-likelihood is -inf "
+                'and has no derivative. Use penalty="ridge", or the corpus it was fitted to.'
+            )
+        table = self._table
+        nclasses = len(self.responses)
+        cells, index = np.unique(table.context * nclasses + table.target, return_inverse=True)
+        context, target = np.divmod(cells, nclasses)
+        residual = -np.exp(table.logp[context])  # (K, J)
+        residual[np.arange(len(cells)), target] += 1.0
+        # Row k is the outer product of a residual and a design row, on the free coefficients.
+        rows = sparse.csr_array(table.design[context])
+        position = np.full(self.free.shape, -1)
+        position[self.index] = np.arange(len(self.index[0]))
+        lengths = np.diff(rows.indptr)
+        cell = np.repeat(np.arange(len(cells)), lengths)
+        where = position[rows.indices]  # (nnz, J)
+        value = rows.data[:, None] * residual[cell]
+        keep = (where >= 0) & (value != 0)
+        return RepeatedRows(
+            sparse.csr_array(
+                (value[keep], (np.broadcast_to(cell[:, None], where.shape)[keep], where[keep])),
+                shape=(len(cells), len(self.index[0])),
+            ),
+            index,
+        )
+
+    def information(self) -> Array:
+        """(p, p) information of the log-likelihood, the penalty apart.
+
+        Raises
+        ------
+        SpecificationError
+            If there are too many coefficients to hold it.
+        """
+        p = len(self.index[0])
+        if p > MAX_DENSE_INFORMATION:
+            raise SpecificationError(
+                f"The information of {p:,} coefficients would take {8e-9 * p * p:,.1f} GB. Use fewer lags, merge rare types "
+                "(min_count=), or main effects only."
+            )
+        table = self._table
+        data = GroupedLogit(table.design, table.counts, table.possible, self.free)
+        return data.curvature(data.totals[:, None] * np.exp(table.logp)).toarray()
+
+    def penalty_curvature(self) -> Array | None:
+        """(p, p) second derivative of the penalty, None where there is none."""
+        return None if self.ridge is None else self.ridge.toarray(self.index)
+
+    def at(self, params: Array) -> SoftmaxLikelihood:
+        """The likelihood at other values of the finite coefficients."""
+        params = np.asarray(params, float)
+        if params.shape != self.index[0].shape:
+            raise SpecificationError(f"params has shape {params.shape}; this model has {len(self.index[0]):,} parameters.")
+        coefficients = self.coefficients.copy()
+        coefficients[self.index] = params
+        return replace(self, coefficients=coefficients)
+
+    # --- the table ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _table(self) -> _Table:
+        corpus = self.corpus
+        columns = corpus.context_columns(self.memory)
+        if columns:
+            found = unique_rows(columns, bits_for(corpus.vocabulary.nids), index=True)
+            contexts, context = np.stack(found.columns, axis=1), found.index
+        else:
+            contexts, context = np.zeros((1, 0), np.int64), np.zeros(corpus.nobs, np.int64)
+        assert context is not None
+        class_of = np.full(corpus.vocabulary.nids, -1)
+        class_of[self.responses] = np.arange(len(self.responses))
+        target = class_of[corpus.targets]
+        known = target >= 0
+        nclasses = len(self.responses)
+        cells = np.bincount(context[known] * nclasses + target[known], minlength=len(contexts) * nclasses)
+        design = self.design.matrix(contexts)
+        logp, possible = self._log_probabilities(design)
+        return _Table(design, cells.reshape(len(contexts), nclasses).astype(float), context, target, logp, possible)
+
+    def _log_probabilities(self, design: sparse.csr_array) -> tuple[Array, Array]:
+        """(m, J) log-probabilities of design rows, and which classes are possible in the limit."""
+        possible = np.ones((design.shape[0], len(self.responses)), bool)
+        for direction in self.directions:
+            possible = remaining(np.asarray(design @ direction), possible)
+        return log_softmax(np.asarray(design @ self.coefficients), possible), possible
+
+    def notes(self) -> list[str]:
+        """Sentences for the summary."""
+        notes = [
+            f"Log-odds against the reference response {self.corpus.vocabulary.tokens[self.responses[self.reference]]!r}; "
+            "lags in reference coding, the most frequent token of each lag as its reference."
+        ]
+        p, full = len(self.index[0]), self.dof
+        if self.directions:
+            notes.append(
+                f"Separation: {full - p:,} of {full:,} coefficients run off to infinity, because their tokens never follow those "
+                "contexts. They are followed to the limit: the log-likelihood is its supremum, the parameters shown are the "
+                "finite ones of the limiting model with its standard errors. Degrees of freedom count all."
+            )
+        if self.ridge is not None:
+            notes.append(
+                "Ridge: estimates are shrunk towards equal log-odds; standard errors use the information plus the penalty and do "
+                "not include the bias."
+            )
+        return notes
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays and settings from which `SoftmaxRegression.restore` makes it again."""
+        arrays, settings = self.design.state()
+        arrays |= {"responses": self.responses, "coefficients": self.coefficients, "free": self.free}
+        arrays |= {f"direction{i}": direction for i, direction in enumerate(self.directions)}
+        if self.ridge is not None:
+            arrays["ridge"] = self.ridge.strength
+        settings |= {"reference": self.reference, "rank": self.rank, "ndirections": len(self.directions)}
+        return arrays, settings
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The distinct contexts of a corpus: design (C, P), counts, log-probabilities and possible classes (C, J); context and
+    class (-1 where training never saw it) of each observation (nobs,)."""
+
+    design: sparse.csr_array
+    counts: Array
+    context: Array
+    target: Array
+    logp: Array
+    possible: Array

@@ -1,0 +1,145 @@
+"""Counts of the n-grams of a text, of every length up to n, from one sort of its positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from statlm.numerics.ngram_index import Level, NGramIndex
+from statlm.numerics.threads import gather, scatter
+from statlm.numerics.types import Array
+from statlm.numerics.unique_rows import bits_for
+from statlm.numerics.window_order import WindowOrder, window_order
+
+
+@dataclass(frozen=True, eq=False)
+class NGramCounts:
+    """How often each n-gram was observed.
+
+    Attributes
+    ----------
+    index : NGramIndex
+    raw : tuple of n (K_m,) int32 arrays
+        Occurrences as an observation, for m = 1, ..., n. An n-gram that only ever was conditioned on has 0.
+    arrival : (nids,) int64 array
+        Where each token id occurs first in the text; a place beyond its end for one that never does.
+    """
+
+    index: NGramIndex
+    raw: tuple[Array, ...]
+    arrival: Array
+
+    @cached_property
+    def continuation(self) -> tuple[Array, ...]:
+        r"""The counts of Kneser and Ney, n arrays like `raw`.
+
+        Below the longest n-grams, :math:`N_{1+}(\bullet\, w)`: how many different tokens stand before the m-gram. An m-gram that
+        begins with the document's start has nothing before it and keeps its raw count, as have the longest.
+        """
+        return tuple(self._continuation(m) for m in range(1, self.index.n + 1))
+
+    def last_rows(self, rank: Array) -> list[int]:
+        """Row of the last m-gram, m = 1, ..., where n-grams are sorted by `rank` (nids,) of their tokens, most recent first.
+
+        The list ends with n, or where the document's start is reached.
+        """
+        seen = np.flatnonzero(self.raw[0] > 0)
+        rows = [int(seen[np.argmax(rank[seen])])]
+        for level in self.index.levels:
+            first, stop = np.searchsorted(level.suffix, [rows[-1], rows[-1] + 1])
+            if first == stop:
+                break
+            rows.append(int(first + np.argmax(rank[level.oldest[first:stop]])))
+        return rows
+
+    def _continuation(self, m: int) -> Array:
+        if m == self.index.n:
+            return self.raw[m - 1]
+        longer = self.index.level(m + 1)
+        seen = self.raw[m] > 0
+        counts = np.bincount(longer.suffix if seen.all() else longer.suffix[seen], minlength=self.index.size(m))
+        counts = counts.astype(np.int32)
+        if m > 1:
+            first = self.index.level(m).oldest == self.index.start
+            counts[first] = self.raw[m - 1][first]
+        return counts
+
+
+def count_ngrams(stream: Array, observed: Array | None, n: int, start: int, pad: int, nids: int) -> NGramCounts:
+    """Count the n-grams of documents.
+
+    Parameters
+    ----------
+    stream : (N,) integer array
+        Documents end to end, each with the token `start` before it.
+    observed : (N,) bool array or None
+        Which positions are observations; the others are conditioned on. None: all but the starts.
+    n : int
+        Longest n-gram, at least 1.
+    start, pad, nids : int
+        The two marks, and the number of ids.
+
+    Returns
+    -------
+    NGramCounts
+
+    Examples
+    --------
+    >>> counts = count_ngrams(np.array([2, 0, 1, 0, 1]), None, n=2, start=2, pad=3, nids=4)
+    >>> counts.raw[0].tolist(), counts.index.tokens(2).tolist(), counts.raw[1].tolist()
+    ([2, 2, 0, 0], [[1, 0], [2, 0], [0, 1]], [1, 1, 2])
+    >>> counts.continuation[0].tolist()
+    [2, 1, 0, 0]
+    """
+    stream = stream.astype(np.int32)
+    if observed is None:
+        observed = stream != start
+    unigrams = np.bincount(stream[observed], minlength=nids).astype(np.int32)
+    arrival = np.full(nids, len(stream))
+    arrival[stream[::-1]] = np.arange(len(stream) - 1, -1, -1)  # of several writes to one place the last one stays
+    if n == 1:
+        return NGramCounts(NGramIndex(1, nids, start, pad, ()), (unigrams,), arrival)
+    order = window_order(stream, n, start, pad, nids)
+    levels, raw = _levels(stream, observed, order, n, start, nids)
+    return NGramCounts(NGramIndex(n, nids, start, pad, tuple(levels)), (unigrams, *raw), arrival)
+
+
+def _levels(
+    stream: Array, observed: Array, order: WindowOrder, n: int, start: int, nids: int
+) -> tuple[list[Level], list[Array]]:
+    position, shared = order.position, order.shared
+    bits = bits_for(nids)
+    reach = gather(_reach(stream, n, start), position)  # windows of this many tokens lie within their document
+    weight = gather(observed, position)
+    levels: list[Level] = []
+    raw: list[Array] = []
+    row_at = stream  # row of the (m-1)-gram that ends at each position
+    row_sorted = gather(stream, position)  # the same, in sorted order
+    for m in range(2, n + 1):
+        inside = reach >= m
+        opens = shared < m
+        opens &= inside
+        begin = np.flatnonzero(opens).astype(np.int32)
+        first = position[begin]
+        levels.append(Level(row_sorted[begin], gather(stream, first - (m - 1)), gather(row_at, first - 1), bits))
+        counted = weight & inside
+        if len(begin):
+            raw.append(np.add.reduceat(counted, begin, dtype=np.int32))
+        else:
+            raw.append(np.zeros(0, np.int32))
+        if m < n:
+            row_sorted = np.cumsum(opens, dtype=np.int32)
+            row_sorted -= 1
+            row_sorted[~inside] = -1
+            row_at = scatter(row_sorted, position)
+    return levels, raw
+
+
+def _reach(stream: Array, n: int, start: int) -> Array:
+    """(N,) int8 length of the longest window, up to n, that ends at each position and lies within its document."""
+    place = np.arange(len(stream), dtype=np.int32)
+    begin = np.where(stream == start, place, np.int32(0))
+    place -= np.maximum.accumulate(begin, out=begin)
+    return (np.minimum(place, n - 1, out=place) + 1).astype(np.int8)
