@@ -35,7 +35,8 @@ def load(folder: str | os.PathLike[str]) -> Fit:
     name = description["model"]
     if name not in MODELS:
         raise DamagedFile(
-            f"{folder} holds a model of kind {name!r}, which this version does not know ({', '.join(MODELS)}). Update statlm."
+            f"{folder} holds a model of kind {name!r}, which this version does not know ({', '.join(MODELS)}). Update "
+            "statlm."
         )
     try:
         specification = getattr(import_module(MODELS[name]), name)(**description["specification"])

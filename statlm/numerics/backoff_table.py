@@ -1,9 +1,10 @@
 r"""Probabilities of n-grams with back-off weights: the one form that every smoothing of counts can be written in.
 
-.. math:: p(w \mid c) = \begin{cases} p_{cw} & \text{if } cw \text{ is listed} \\ b_c \; p(w \mid c') & \text{otherwise} \end{cases}
+.. math:: p(w \mid c) = \begin{cases} p_{cw} & \text{if } cw \text{ is listed} \\ b_c \; p(w \mid c') & \text{otherwise}
+\end{cases}
 
-where :math:`c'` is the context without its oldest token and :math:`b_c = 1` for a context that is not listed. An interpolated
-estimate has :math:`p_{cw} = \alpha_{cw} + b_c\, p(w \mid c')`. This is what an ARPA file holds.
+where :math:`c'` is the context without its oldest token and :math:`b_c = 1` for a context that is not listed. An
+interpolated estimate has :math:`p_{cw} = \alpha_{cw} + b_c\, p(w \mid c')`. This is what an ARPA file holds.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from statlm.numerics.ridge import Ridge
 from statlm.numerics.types import Array
 
 # Up to here a Cholesky factor of the information costs less than the conjugate-gradient steps it replaces.
-MAX_DIRECT = 5000
+MAX_DIRECT = 600
 MAX_HALVINGS = 40
 MAX_CG = 2000
 # A step that moves a log-odds by more trusts the quadratic model where it is far off; probabilities of 1e-40 have no curvature.

@@ -35,8 +35,8 @@ class NGramCounts:
     def continuation(self) -> tuple[Array, ...]:
         r"""The counts of Kneser and Ney, n arrays like `raw`.
 
-        Below the longest n-grams, :math:`N_{1+}(\bullet\, w)`: how many different tokens stand before the m-gram. An m-gram that
-        begins with the document's start has nothing before it and keeps its raw count, as have the longest.
+        Below the longest n-grams, :math:`N_{1+}(\bullet\, w)`: how many different tokens stand before the m-gram. An m-gram
+        that begins with the document's start has nothing before it and keeps its raw count, as have the longest.
         """
         return tuple(self._continuation(m) for m in range(1, self.index.n + 1))
 

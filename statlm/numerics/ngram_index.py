@@ -1,9 +1,9 @@
 """Which n-grams there are, of every length, and how to find them.
 
-An m-gram is stored by its *suffix* (the (m-1)-gram without its oldest token), its oldest token, and its *context* (the (m-1)-gram
-without its last token), both as rows of the level below. The m-grams are sorted by suffix, then by oldest token, so that
-finding the n-grams that end at each position of a text is one search a level; and because the context of a position is what
-ended one position earlier, the contexts cost nothing.
+An m-gram is stored by its *suffix* (the (m-1)-gram without its oldest token), its oldest token, and its *context* (the
+(m-1)-gram without its last token), both as rows of the level below. The m-grams are sorted by suffix, then by oldest token,
+so that finding the n-grams that end at each position of a text is one search a level; and because the context of a position
+is what ended one position earlier, the contexts cost nothing.
 """
 
 from __future__ import annotations
@@ -184,4 +184,3 @@ class NGramIndex:
             columns.append(self.level(j).oldest[here])
             here = self.level(j).suffix[here]
         return np.stack([*columns, here], axis=1)
-

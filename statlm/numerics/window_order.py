@@ -85,9 +85,7 @@ def window_order(stream: Array, n: int, start: int, pad: int, size: int) -> Wind
     return WindowOrder(position, shared)
 
 
-def _pack(
-    stream: Array, position: Array, skip: int, take: int, start: int, pad: int, bits: int
-) -> tuple[Array, Array]:
+def _pack(stream: Array, position: Array, skip: int, take: int, start: int, pad: int, bits: int) -> tuple[Array, Array]:
     """Tokens `skip` to `skip + take` before each position in one integer, and whether the document's start is among them."""
     key = np.zeros(len(position), np.int64)
     ended = np.zeros(len(position), bool)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from statlm.errors import SpecificationError
 from statlm.plots.style import GREY, PALETTE, axes, house_style, segments
-from statlm.report.tables import format_number, whole_file
+from statlm.text.display import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,8 +117,12 @@ def save_perplexity(table: pd.DataFrame, path: str | os.PathLike[str], title: st
         plot_perplexity(table, figure.add_subplot())
         if title is not None:
             figure.suptitle(fill(title, 75), x=0.02, ha="left", fontsize=10).set_parse_math(False)
-        with whole_file(path) as part:
+        part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        try:
             figure.savefig(part)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _log_axis(ax: Axes) -> None:

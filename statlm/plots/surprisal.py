@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import SpecificationError
-from statlm.report.tables import format_number
-from statlm.text.display import visible
+from statlm.text.display import format_number, visible
 
 COLOUR = "213, 94, 0"  # vermilion of the palette; black on it at full strength has a contrast of 5.5
 NEEDED = ("document", "position", "token", "surprisal")

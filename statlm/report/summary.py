@@ -18,10 +18,9 @@ from statlm.likelihood import Likelihood, is_likelihood
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for, unique_rows
 from statlm.report.latex import escape
-from statlm.report.tables import format_number, format_p
 from statlm.report.tidy import Evaluated, Scored, coefficient_table, coefficients, describe
 from statlm.text.corpus import Corpus
-from statlm.text.display import naming
+from statlm.text.display import format_number, format_p, naming
 
 MAX_ROWS = 40
 LONG = 16  # contexts of more tokens than this hardly ever repeat, and are not worth counting

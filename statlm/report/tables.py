@@ -6,8 +6,7 @@ import html
 import json
 import math
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,56 +14,9 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import SpecificationError
-from statlm.text.display import visible
+from statlm.text.display import format_number, format_p, visible
 
-SMALLEST_P = 1e-16  # below this, the tails of the distributions are not accurate to any digit
 WIDE = 200  # columns of a terminal that is none: a file or a pipe
-
-
-def format_number(value: Any, digits: int = 4) -> str:
-    """A number to its meaningful digits, with thousands separators; nothing for a missing one.
-
-    Parameters
-    ----------
-    value : number or None
-    digits : int
-        Significant digits of a number that is not whole by its type; digits before the decimal point are kept.
-
-    Examples
-    --------
-    >>> [format_number(v) for v in (1234567, 1234.567, 12.3456, 0.000123456, float("inf"), float("nan"))]
-    ['1,234,567', '1,235', '12.35', '0.0001235', 'inf', '']
-    """
-    if value is None or value is pd.NA:
-        return ""
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (int, np.integer)):
-        return f"{value:,}"
-    value = float(value)
-    if math.isnan(value):
-        return ""
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if value == 0:
-        return "0"
-    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))  # after rounding: 9.9999 is a 10
-    if -5 <= size < 15:
-        return f"{value:,.{max(digits - 1 - size, 0)}f}"
-    return f"{value:.{digits - 1}e}"
-
-
-def format_p(p: Any, digits: int = 3) -> str:
-    """A p-value; never 0.
-
-    Examples
-    --------
-    >>> format_p(0.04321), format_p(0.0)
-    ('0.0432', '<1e-16')
-    """
-    if p is None or pd.isna(p):
-        return ""
-    return f"<{SMALLEST_P:.0e}" if p < SMALLEST_P else format_number(float(p), digits)
 
 
 def print_table(
@@ -133,9 +85,14 @@ def save_table(
         If the suffix is another one, or the folder does not exist.
     """
     check_suffix(path)
-    content = _FORMATS[Path(path).suffix](_with_index(table), title, notes)
-    with whole_file(path) as part:
+    path = Path(path)
+    content = _FORMATS[path.suffix](_with_index(table), title, notes)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
         part.write_text(content, encoding="utf-8", newline="")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
@@ -154,18 +111,6 @@ def check_suffix(path: str | os.PathLike[str]) -> None:
         )
     if not path.parent.is_dir():
         raise SpecificationError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
-
-
-@contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `path` to write to, which takes its place at the end: all of it, or nothing on failure."""
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _with_index(table: pd.DataFrame) -> pd.DataFrame:

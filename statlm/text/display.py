@@ -1,12 +1,18 @@
-"""Tokens as people can see them: a space, a line end or a control character must not vanish from a table."""
+"""Tokens and numbers as people read them: a space must not vanish from a table, and a p-value is never 0."""
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from statlm.text.vocabulary import Vocabulary
 
+SMALLEST_P = 1e-16  # below this, the tails of the distributions are not accurate to any digit
 SIGNS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 FIRST_STAND_IN = 0x100  # code points from here on stand for the bytes that are not printable, as GPT-2 numbered them
 
@@ -69,3 +75,49 @@ def naming(vocabulary: Vocabulary) -> Callable[[str], str]:
     if byte_level or any(" " in token for token in vocabulary.types):
         return lambda name: visible(name, byte_level=byte_level)
     return lambda name: " ".join(visible(part) for part in name.split(" "))
+
+
+def format_number(value: Any, digits: int = 4) -> str:
+    """A number to its meaningful digits, with thousands separators; nothing for a missing one.
+
+    Parameters
+    ----------
+    value : number or None
+    digits : int
+        Significant digits of a number that is not whole by its type; digits before the decimal point are kept.
+
+    Examples
+    --------
+    >>> [format_number(v) for v in (1234567, 1234.567, 12.3456, 0.000123456, float("inf"), float("nan"))]
+    ['1,234,567', '1,235', '12.35', '0.0001235', 'inf', '']
+    """
+    if value is None or value is pd.NA:
+        return ""
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}"
+    value = float(value)
+    if math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))  # after rounding: 9.9999 is a 10
+    if -5 <= size < 15:
+        return f"{value:,.{max(digits - 1 - size, 0)}f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def format_p(p: Any, digits: int = 3) -> str:
+    """A p-value; never 0.
+
+    Examples
+    --------
+    >>> format_p(0.04321), format_p(0.0)
+    ('0.0432', '<1e-16')
+    """
+    if p is None or pd.isna(p):
+        return ""
+    return f"<{SMALLEST_P:.0e}" if p < SMALLEST_P else format_number(float(p), digits)

@@ -151,7 +151,7 @@ def test_vcov_diagonal_is_the_square_of_the_standard_errors():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n": 9}, "n=9 is not an n-gram length"),
+        ({"n": 17}, "n=17 is not an n-gram length"),
         ({"n": -1}, "n=-1 is not"),
         ({"n": 2.5}, "n=2.5 is not"),
         ({"n": True}, "n=True is not"),

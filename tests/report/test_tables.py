@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from statlm.errors import SpecificationError
-from statlm.report.tables import check_suffix, format_number, format_p, print_table, save_table
+from statlm.report.tables import check_suffix, print_table, save_table
+from statlm.text.display import format_number, format_p
 
 TABLE = pd.DataFrame(
     {

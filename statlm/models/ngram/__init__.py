@@ -1,5 +1,31 @@
 """The n-gram family: counting, and the smoothings of its counts."""
 
+from statlm.models.ngram.interpolated import InterpolatedNGram
+from statlm.models.ngram.mixture import MixtureNGram
+from statlm.models.ngram.smoothing import (
+    AbsoluteDiscounting,
+    Additive,
+    JelinekMercer,
+    Katz,
+    KneserNey,
+    ModifiedKneserNey,
+    PitmanYor,
+    Smoothing,
+    WittenBell,
+)
 from statlm.models.ngram.specification import NGram
 
-__all__ = ["NGram"]
+__all__ = [
+    "AbsoluteDiscounting",
+    "Additive",
+    "InterpolatedNGram",
+    "JelinekMercer",
+    "Katz",
+    "KneserNey",
+    "MixtureNGram",
+    "ModifiedKneserNey",
+    "NGram",
+    "PitmanYor",
+    "Smoothing",
+    "WittenBell",
+]

@@ -23,8 +23,8 @@ from statlm.text.vocabulary import Vocabulary
 class InterpolatedNGram:
     """Smoothed n-gram probabilities on a corpus; what `NGram` with a `smoothing` fits.
 
-    It is a `Predictive` and no `Likelihood`: discounts are functions of counts of counts, or chosen so, and not the maximum of a
-    likelihood of the observations, so there is no score whose variance would be their standard error. Held-out
+    It is a `Predictive` and no `Likelihood`: discounts are functions of counts of counts, or chosen so, and not the maximum
+    of a likelihood of the observations, so there is no score whose variance would be their standard error. Held-out
     measures and comparisons have errors as for every model.
 
     Parameters
@@ -42,7 +42,7 @@ class InterpolatedNGram:
     >>> train = slm.Corpus.from_texts(["abracadabra", "barbara"])
     >>> model = slm.NGram(n=3, smoothing="witten-bell").fit(train).likelihood
     >>> model.ngrams
-    (6, 13, 17)
+    (6, 13, 14)
     """
 
     corpus: Corpus
@@ -85,7 +85,7 @@ class InterpolatedNGram:
 
     @property
     def discounts(self) -> pd.DataFrame:
-        """How each length was smoothed: a row a length, with the counts of counts, the discounts or weights, and their source."""
+        """How each length was smoothed: a row a length, with counts of counts, discounts or weights, and their source."""
         return pd.DataFrame(list(self.records))
 
     def notes(self) -> list[str]:
@@ -94,7 +94,8 @@ class InterpolatedNGram:
         notes = list(self.remarks)
         if failed:
             notes.append(
-                f"Counts of counts give no discounts at n = {', '.join(failed)}; fixed ones were used there (see `discounts`)."
+                f"Counts of counts give no discounts at n = {', '.join(failed)}; fixed ones were used there (see "
+                "`discounts`)."
             )
         return notes
 
@@ -128,7 +129,7 @@ class InterpolatedNGram:
 
 def index_arrays(index: NGramIndex) -> dict[str, Array]:
     """The arrays of an index, by name."""
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for m, level in enumerate(index.levels, start=2):
         arrays |= {f"suffix{m}": level.suffix, f"oldest{m}": level.oldest, f"context{m}": level.context}
     return arrays

@@ -37,6 +37,8 @@ class NGramLikelihood:
         Types seen in training.
     size : int
         Types in the support.
+    pseudo_count : float
+        What was added to each count.
     """
 
     n: int
@@ -46,6 +48,7 @@ class NGramLikelihood:
     others: Array
     ntypes: int
     size: int
+    pseudo_count: float = 0.0
     memory: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -144,8 +147,8 @@ class NGramLikelihood:
             rest = 1.0 - filled - np.where(unlisted > 0, unlisted, 0.0)
             if (params < 0).any() or (rest < -1e-12).any():
                 raise SpecificationError(
-                    f"These are not probabilities: the smallest is {params.min():.3g}, and {np.count_nonzero(rest < -1e-12):,} "
-                    "contexts sum to more than 1. Stay inside the simplex."
+                    f"These are not probabilities: the smallest is {params.min():.3g}, and "
+                    f"{np.count_nonzero(rest < -1e-12):,} contexts sum to more than 1. Stay inside the simplex."
                 )
             cells = self.cells.copy()
             cells[self._free] = np.log(params)
@@ -198,7 +201,30 @@ class NGramLikelihood:
             "cells": self.cells,
             "others": self.others,
         }
-        return arrays, {"bits": table.bits, "ntypes": self.ntypes, "size": self.size}
+        return arrays, {"bits": table.bits, "ntypes": self.ntypes, "size": self.size, "pseudo_count": self.pseudo_count}
+
+    def notes(self) -> list[str]:
+        """What a reader of the summary must know: what is held fixed, what a prior did, what was never seen."""
+        notes = []
+        if self.n > 0 and self.pseudo_count > 0:
+            notes.append(
+                "Probabilities are posterior means under a symmetric Dirichlet prior (pseudo-count "
+                f"{self.pseudo_count:g}), not maximum likelihood: dof counts the parameters of the unsmoothed model, "
+                "and likelihood-ratio tests do not apply."
+            )
+        elif self.n > 0:
+            zeros = self.table.ncontexts * self.ntypes - self.table.ncells
+            if zeros:
+                notes.append(
+                    f"{zeros:,} of {self.table.ncontexts * self.ntypes:,} cells never occurred; they are held at "
+                    "probability 0, on the boundary, where no standard error exists."
+                )
+        if self.nunseen:
+            notes.append(
+                f"{self.nunseen:,} of {self.corpus.nobs:,} observations have a context that training never saw; there the "
+                "distribution is uniform."
+            )
+        return notes
 
     def _cells_of(self, rows: Array) -> tuple[Array, Array]:
         """For table rows: (position in `rows`, cell) of each of their cells."""
@@ -236,4 +262,3 @@ class NGramLikelihood:
         values = np.concatenate([1.0 / p[free], -1.0 / p[reference[row]]])
         where = (np.concatenate([free, reference[row]]), np.concatenate([here, here]))
         return sparse.csr_array((values, where), shape=(table.ncells + 1, len(free)))
-

@@ -11,12 +11,14 @@ import pandas as pd
 
 from statlm.errors import DamagedFile, NoEstimate, SpecificationError
 from statlm.models.ngram.interpolated import check_lengths, index_arrays, restore_index
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, interpolate
+from statlm.models.ngram.levels import CountLevel, Shares, interpolate
 from statlm.models.ngram.stream import stream_of
 from statlm.numerics.backoff_table import BackoffTable
 from statlm.numerics.ngram_index import NGramIndex
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
+
+EDGE = 1e-6  # a weight this close to 0 or 1 is on the boundary
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +108,8 @@ class MixtureNGram:
         """
         if not self._inside.all():
             raise NoEstimate(
-                f"{np.count_nonzero(~self._inside):,} of {self.corpus.nobs:,} observations have probability 0 (<unk> is not in the "
-                "support), whatever the weights. Make the vocabulary with unk=True."
+                f"{np.count_nonzero(~self._inside):,} of {self.corpus.nobs:,} observations have probability 0 (<unk> is "
+                "not in the support), whatever the weights. Make the vocabulary with unk=True."
             )
         return self._score
 
@@ -128,10 +130,17 @@ class MixtureNGram:
 
     def notes(self) -> list[str]:
         """What a reader of the summary must know."""
-        return [
-            "The parameters are the weights of m-gram frequencies against all shorter ones. The log-likelihood and the criteria are of "
-            "the held-out documents, given the counts of the others."
+        notes = [
+            "The parameters are the weights of m-gram frequencies against all shorter ones. The log-likelihood and the "
+            "criteria are of the held-out documents, given the counts of the others."
         ]
+        edge = np.flatnonzero((self.params < EDGE) | (self.params > 1 - EDGE)) + 1
+        if len(edge):
+            notes.append(
+                f"Weights on the boundary (n = {', '.join(map(str, edge))}): the likelihood has no maximum inside, and "
+                "no standard error of theirs exists."
+            )
+        return notes
 
     def em_step(self, weights: Array) -> tuple[float, Array]:
         """Mean log-likelihood an observation at these weights, and the weights that EM goes to next."""
@@ -147,6 +156,12 @@ class MixtureNGram:
             after = np.where(depth >= m, after * (1 - weights[m - 1]), after)
         following = np.where(offered > 0, chosen / np.where(offered > 0, offered, 1.0), weights)
         return float(np.log(p[inside]).mean()), following
+
+    def gradient_inside(self) -> Array:
+        """(n,) derivative of `loglike_inside`; 0 for a weight on the boundary that the likelihood would push beyond it."""
+        gradient = self._score.sum(axis=0)
+        out = ((self.params < EDGE) & (gradient < 0)) | ((self.params > 1 - EDGE) & (gradient > 0))
+        return np.where(out, 0.0, gradient)
 
     def loglike_inside(self) -> float:
         """Log-likelihood of the observations that can have a probability, nats."""
@@ -170,7 +185,7 @@ class MixtureNGram:
 
     @cached_property
     def _parts(self) -> tuple[Array, Array]:
-        """(nobs, n + 1) frequency of each observation at the lengths 0, ..., n, and the longest length whose context was seen."""
+        """(nobs, n + 1) frequency of each observation at lengths 0, ..., n; the longest length whose context was seen."""
         stream, observations = stream_of(self.corpus)
         size = self.corpus.vocabulary.size
         rows = self.index.find_stream(stream)

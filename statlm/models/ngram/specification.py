@@ -1,4 +1,4 @@
-"""The n-gram: a free probability vector for each context, estimated by counting. The saturated model."""
+"""The n-gram: a probability vector for each context, estimated by counting, smoothed or not."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from statlm.errors import DamagedFile, SpecificationError
+from statlm.errors import SpecificationError
 from statlm.fit.fit import Fit, FitReport
-from statlm.models.ngram.likelihood import NGramLikelihood
-from statlm.numerics.context_table import ContextTable
+from statlm.likelihood import Predictive
+from statlm.models.ngram.smoothing import resolve
+from statlm.models.ngram.table import count_table, dirichlet_mean, restore_table
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 
-MAX_N = 8
+MAX_N = 16
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class NGram:
     Parameters
     ----------
     n : int
-        1 (unigram, no context) to 8. ``n=0`` is the uniform distribution, with nothing to estimate.
-    smoothing : None
-        Reserved for smoothing strategies.
+        1 (unigram, no context) to 16. ``n=0`` is the uniform distribution, with nothing to estimate.
+    smoothing : None, str or Smoothing
+        None is maximum likelihood. By name, with default settings: "additive", "witten-bell", "absolute-discounting",
+        "kneser-ney", "modified-kneser-ney", "katz", "jelinek-mercer", "pitman-yor"; or an object with settings, such as
+        ``slm.KneserNey(discount=0.75)``.
     pseudo_count : float
-        Added to each count.
+        Added to each count; short for ``smoothing=slm.Additive(pseudo_count)``.
 
     Notes
     -----
@@ -43,6 +46,9 @@ class NGram:
     boundary, where no standard error exists. Degrees of freedom count V - 1 for each context seen, V the number of
     types seen, zero cells included, as a test against a smaller model needs them.
 
+    Maximum likelihood, the Dirichlet posterior mean and the weights of Jelinek and Mercer come with a likelihood, scores and
+    standard errors. The other smoothings are distributions only (`InterpolatedNGram` says why).
+
     References
     ----------
     Anderson and Goodman (1957), Statistical inference about Markov chains. Annals of Mathematical Statistics 28.
@@ -53,24 +59,40 @@ class NGram:
     >>> fit = slm.NGram(n=2).fit(slm.Corpus.from_text("abracadabra"))
     >>> fit.predict(["a"]).set_index("token").probability.round(2).to_dict()
     {'b': 0.5, 'c': 0.25, 'd': 0.25, 'a': 0.0, 'r': 0.0}
+    >>> train, test = slm.Corpus.from_text("abracadabra " * 50 + "abba").split(0.1)
+    >>> smooth = slm.NGram(n=4, smoothing="modified-kneser-ney").fit(train).on(test)
+    >>> print(f"{smooth.perplexity:.2f}")
+    1.30
     """
 
     n: int
-    smoothing: None = None
+    smoothing: Any = None  # a Smoothing once it is made; a name or the settings of a saved fit before
     pseudo_count: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.n, bool) or not isinstance(self.n, (int, np.integer)) or not 0 <= self.n <= MAX_N:
             raise SpecificationError(f"n={self.n!r} is not an n-gram length. Choose a whole number from 0 to {MAX_N}.")
         if self.smoothing is not None:
-            raise SpecificationError(f"There is no smoothing {self.smoothing!r}. Use pseudo_count=, or smoothing=None.")
+            object.__setattr__(self, "smoothing", resolve(self.smoothing))
+            if self.n == 0:
+                raise SpecificationError(
+                    "n=0 is the uniform distribution, which has no counts to smooth. Leave out smoothing=."
+                )
+            if self.pseudo_count:
+                raise SpecificationError(
+                    f"pseudo_count={self.pseudo_count!r} and smoothing={self.smoothing!r} are two smoothings of the "
+                    "same counts. Choose one."
+                )
         if not (self.pseudo_count >= 0 and np.isfinite(self.pseudo_count)):
             raise SpecificationError(
-                f"pseudo_count={self.pseudo_count!r} is not a prior count. Choose 0 for maximum likelihood, or a positive number."
+                f"pseudo_count={self.pseudo_count!r} is not a prior count. Choose 0 for maximum likelihood, or a "
+                "positive number."
             )
 
     def __str__(self) -> str:
         name = {0: "uniform", 1: "unigram", 2: "bigram", 3: "trigram"}.get(self.n, f"{self.n}-gram")
+        if self.smoothing is not None:
+            return f"{name} {self.smoothing.name}"
         return f"{name} + {self.pseudo_count:g}" if self.pseudo_count and self.n else name
 
     def fit(self, corpus: Corpus) -> Fit:
@@ -78,17 +100,17 @@ class NGram:
 
         Raises
         ------
-        CorpusError
+        SpecificationError
             If no document is long enough to hold an n-gram.
+        NoEstimate, CorpusError
+            As the smoothing says.
         """
         self._check_length(corpus)
-        lags = max(self.n - 1, 0)
-        columns, targets = corpus.context_columns(lags), corpus.targets
-        inside = targets < corpus.vocabulary.size  # <unk> of a borrowed vocabulary has no probability to estimate
-        if not inside.all():
-            columns, targets = [column[inside] for column in columns], targets[inside]
-        table = ContextTable.count(columns, targets, corpus.vocabulary.nids)
-        return Fit(self, self._likelihood(corpus, table), FitReport("counting (closed form)"))
+        if self.smoothing is not None:
+            model, report = self.smoothing.fit(corpus, self.n)
+            return Fit(self, model, report)
+        table = count_table(corpus, self.n)
+        return Fit(self, dirichlet_mean(self.n, corpus, table, self.pseudo_count), FitReport("counting (closed form)"))
 
     def contains(self, other: object) -> bool:
         """Whether `other` is a special case of this on the same observations: a shorter n-gram, both maximum likelihood."""
@@ -109,39 +131,8 @@ class NGram:
                 f"Choose n={max(longest, 1)} or less, or use longer documents."
             )
 
-    def _likelihood(self, corpus: Corpus, table: ContextTable) -> NGramLikelihood:
-        size = corpus.vocabulary.size
-        if self.n == 0:
-            nothing = np.zeros(0, np.int64)
-            empty = ContextTable(np.zeros((0, 0), np.int64), np.zeros(1, np.int64), nothing, nothing, table.bits)
-            return NGramLikelihood(self.n, corpus, empty, np.zeros(0), np.zeros(0), ntypes=1, size=size)
-        a = self.pseudo_count
-        with np.errstate(divide="ignore"):
-            denominator = np.log(table.totals + a * size)
-            cells = np.log(table.counts + a) - denominator[table.row_of_cell]
-            others = np.log(a) - denominator
-        ntypes = len(np.unique(table.tokens))
-        return NGramLikelihood(self.n, corpus, table, cells, others, ntypes=ntypes, size=size)
-
-    def restore(self, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]) -> NGramLikelihood:
-        """The likelihood of a saved fit, on another corpus; the inverse of `NGramLikelihood.state`."""
-        try:
-            table = ContextTable(arrays["contexts"], arrays["starts"], arrays["tokens"], arrays["counts"], settings["bits"])
-            consistent = (
-                len(arrays["cells"]) == table.ncells == int(table.starts[-1])
-                and len(arrays["others"]) == table.ncontexts == len(table.starts) - 1
-                and table.contexts.shape[1] == max(self.n - 1, 0)
-            )
-            if not consistent:
-                raise DamagedFile("The arrays of the n-gram table do not fit together. Save the fit again.")
-            return NGramLikelihood(
-                self.n,
-                corpus,
-                table,
-                arrays["cells"],
-                arrays["others"],
-                ntypes=int(settings["ntypes"]),
-                size=int(settings["size"]),
-            )
-        except KeyError as error:
-            raise DamagedFile(f"The saved n-gram lacks {error}. Save the fit again.") from error
+    def restore(self, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]) -> Predictive:
+        """The likelihood of a saved fit, on another corpus; the inverse of the likelihood's `state`."""
+        if self.smoothing is not None:
+            return self.smoothing.restore(corpus, self.n, arrays, settings)
+        return restore_table(self.n, corpus, arrays, settings)

@@ -1,4 +1,4 @@
-"""From a corpus to the table of what follows what, and from there to probabilities: the unsmoothed and the Dirichlet n-gram."""
+"""From a corpus to the table of what follows what, and to probabilities: the unsmoothed and the Dirichlet n-gram."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.discounts import check_discount, discount_by, one_discount
 from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.numerics.ngram_counts import NGramCounts
 
 
@@ -17,9 +17,11 @@ from statlm.numerics.ngram_counts import NGramCounts
 class AbsoluteDiscounting(FromCounts):
     r"""Interpolated absolute discounting.
 
-    .. math:: p_m(w \mid c) = \frac{\max(n_{cw} - D_m, 0)}{n_c} + \frac{D_m \, N_{1+}(c\, \bullet)}{n_c} \, p_{m-1}(w \mid c')
+    .. math:: p_m(w \mid c) = \frac{\max(n_{cw} - D_m, 0)}{n_c} + \frac{D_m \, N_{1+}(c\, \bullet)}{n_c} \, p_{m-1}(w \mid
+    c')
 
-    with :math:`N_{1+}(c\, \bullet)` the number of different tokens seen after c, and :math:`D_m = t_1 / (t_1 + 2 t_2)`, where
+    with :math:`N_{1+}(c\, \bullet)` the number of different tokens seen after c, and :math:`D_m = t_1 / (t_1 + 2 t_2)`,
+    where
     :math:`t_i` m-grams occur i times: an approximation of the leave-one-out maximum likelihood estimate.
 
     Parameters
@@ -38,8 +40,8 @@ class AbsoluteDiscounting(FromCounts):
 
     References
     ----------
-    Ney, Essen and Kneser (1994), On structuring probabilistic dependences in stochastic language modelling. Computer Speech and
-    Language 8.
+    Ney, Essen and Kneser (1994), On structuring probabilistic dependences in stochastic language modelling. Computer Speech
+    and Language 8.
 
     Examples
     --------

@@ -24,8 +24,8 @@ LOG_BOUNDS = (-20.0, 10.0)
 class Additive:
     r"""A number added to every count, :math:`(n_{cw} + a) / (n_c + a V)`: Laplace's and Lidstone's rule.
 
-    It is the posterior mean under a symmetric Dirichlet prior with parameter a. By default a maximises the marginal likelihood of
-    the counts, the Dirichlet-multinomial
+    It is the posterior mean under a symmetric Dirichlet prior with parameter a. By default a maximises the marginal
+    likelihood of the counts, the Dirichlet-multinomial
 
     .. math:: \prod_c \frac{\Gamma(aV)}{\Gamma(aV + n_c)} \prod_w \frac{\Gamma(a + n_{cw})}{\Gamma(a)}
 
@@ -43,8 +43,8 @@ class Additive:
 
     References
     ----------
-    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling. Computer Speech and Language 13.
-    MacKay and Peto (1995), A hierarchical Dirichlet language model. Natural Language Engineering 1.
+    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling. Computer Speech and Language
+    13. MacKay and Peto (1995), A hierarchical Dirichlet language model. Natural Language Engineering 1.
 
     Examples
     --------

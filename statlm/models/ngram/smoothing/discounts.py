@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from statlm.errors import NoEstimate, SpecificationError
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares
+from statlm.models.ngram.levels import CountLevel, Shares
 from statlm.numerics.types import Array
 
 FALLBACK_ONE = 0.5
@@ -25,8 +25,8 @@ def one_discount(level: CountLevel, given: float | None, fallback: bool) -> tupl
         return estimate, record | {"discount": estimate, "source": "counts of counts"}
     if not fallback:
         raise NoEstimate(
-            f"The discount of the {level.m}-grams cannot be estimated: {n1:,} of them occur once and {n2:,} twice, and the formula "
-            "n1 / (n1 + 2 n2) needs both. Use fallback=True, give discount=, or use more text."
+            f"The discount of the {level.m}-grams cannot be estimated: {n1:,} of them occur once and {n2:,} twice, and "
+            "the formula n1 / (n1 + 2 n2) needs both. Use fallback=True, give discount=, or use more text."
         )
     return FALLBACK_ONE, record | {"discount": FALLBACK_ONE, "source": "fallback"}
 
@@ -44,10 +44,10 @@ def three_discounts(
         if np.isnan(found).any():
             if not fallback:
                 raise NoEstimate(
-                    f"The discounts of the {level.m}-grams cannot be estimated: {n1:,}, {n2:,}, {n3:,} and {n4:,} of them occur 1, 2, "
-                    "3 and 4 times, and the formula gives no discount between 0 and the count itself. Such counts of counts "
-                    "are those of a small vocabulary (characters), or of a text in which rare n-grams were removed. Use "
-                    "fallback=True (0.5, 1 and 1.5), give discounts=, or use more text."
+                    f"The discounts of the {level.m}-grams cannot be estimated: {n1:,}, {n2:,}, {n3:,} and {n4:,} of "
+                    "them occur 1, 2, 3 and 4 times, and the formula gives no discount between 0 and the count itself. "
+                    "Such counts of counts are those of a small vocabulary (characters), or of a text in which rare "
+                    "n-grams were removed. Use fallback=True (0.5, 1 and 1.5), give discounts=, or use more text."
                 )
             found, source = np.array([0.0, *FALLBACK_THREE]), "fallback"
     names = {f"discount_{i}": float(found[i]) for i in (1, 2, 3)}
@@ -80,6 +80,6 @@ def check_discount(discount: float | None) -> None:
     """Raise SpecificationError unless a discount lies between 0 and 1, or is None."""
     if discount is not None and not 0 <= discount <= 1:
         raise SpecificationError(
-            f"discount={discount!r}: it is taken off every count, and may not be negative or more than a count of 1. Choose a number "
-            "between 0 and 1, or None to estimate it."
+            f"discount={discount!r}: it is taken off every count, and may not be negative or more than a count of 1. "
+            "Choose a number between 0 and 1, or None to estimate it."
         )

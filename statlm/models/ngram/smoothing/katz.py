@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from statlm.errors import NoEstimate, SpecificationError
+from statlm.models.ngram.levels import CountLevel, Shares, back_off, levels_of
 from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, back_off, levels_of
 from statlm.numerics.ngram_counts import NGramCounts
 from statlm.numerics.types import Array
 
@@ -18,14 +18,15 @@ from statlm.numerics.types import Array
 class Katz(FromCounts):
     r"""Katz's back-off.
 
-    A seen token keeps :math:`d_r\, r / n_c` of its share :math:`r / n_c`; what is left goes to the unseen tokens only, in proportion to
+    A seen token keeps :math:`d_r\, r / n_c` of its share :math:`r / n_c`; what is left goes to the unseen tokens only, in
+    proportion to
     :math:`p_{m-1}`. For :math:`r \le k` the ratio is that of Good and Turing, scaled so that counts above k are trusted,
 
     .. math:: d_r = \frac{(r + 1) t_{r+1} / (r\, t_r) - (k + 1) t_{k+1} / t_1}{1 - (k + 1) t_{k+1} / t_1}
 
     where :math:`t_r` m-grams occur r times. A context in which every count is above k leaves nothing: there one is added to
-    :math:`n_c`, so that what it never saw keeps a probability. A context whose seen tokens make up all but 0.1 % of the lower
-    distribution is interpolated.
+    :math:`n_c`, so that what it never saw keeps a probability. A context whose seen tokens make up all but 0.1 % of the
+    lower distribution is interpolated.
 
     Parameters
     ----------
@@ -61,7 +62,8 @@ class Katz(FromCounts):
     def __post_init__(self) -> None:
         if isinstance(self.max_count, bool) or not isinstance(self.max_count, (int, np.integer)) or self.max_count < 1:
             raise SpecificationError(
-                f"max_count={self.max_count!r} is not the largest count to discount. Choose a whole number from 1 on; 5 is usual."
+                f"max_count={self.max_count!r} is not the largest count to discount. Choose a whole number from 1 on; 5 "
+                "is usual."
             )
 
     def estimate(self, counts: NGramCounts, size: int) -> Estimated:
@@ -97,7 +99,10 @@ class Katz(FromCounts):
         else:
             listed = ", ".join(f"{int(x):,}" for x in of[1:])
             raise NoEstimate(
-                f"The Good-Turing ratios of the {level.m}-grams are not between 0 and 1: {listed} of them occur 1 to {k + 1} times, which "
-                "do not fall as the counts of counts of text do. Use fallback=True, a smaller max_count, or more text."
+                f"The Good-Turing ratios of the {level.m}-grams are not between 0 and 1: {listed} of them occur 1 to "
+                f"{k + 1} times, which do not fall as the counts of counts of text do. Use fallback=True, a smaller "
+                "max_count, or more text."
             )
-        return np.append(0.0, r * ratio), record | {f"ratio_{i}": float(x) for i, x in enumerate(ratio, start=1)} | {"source": source}
+        return np.append(0.0, r * ratio), record | {f"ratio_{i}": float(x) for i, x in enumerate(ratio, start=1)} | {
+            "source": source
+        }

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.discounts import check_discount, discount_by, one_discount
 from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.numerics.ngram_counts import NGramCounts
 
 
@@ -19,8 +19,8 @@ class KneserNey(FromCounts):
 
     .. math:: p_m(w \mid c) = \frac{\max(a_{cw} - D_m, 0)}{\sum_v a_{cv}} + \gamma_c \, p_{m-1}(w \mid c')
 
-    where :math:`a` is the count for the longest n-grams and for those that begin a document, and for the others the number of
-    different tokens that precede them; :math:`D_m = t_1 / (t_1 + 2 t_2)` with :math:`t_i` the number of m-grams with
+    where :math:`a` is the count for the longest n-grams and for those that begin a document, and for the others the number
+    of different tokens that precede them; :math:`D_m = t_1 / (t_1 + 2 t_2)` with :math:`t_i` the number of m-grams with
     :math:`a = i`, and :math:`\gamma_c` is what the discount took. The last resort is the uniform distribution.
 
     Parameters
@@ -40,7 +40,8 @@ class KneserNey(FromCounts):
     References
     ----------
     Kneser and Ney (1995), Improved backing-off for m-gram language modeling. ICASSP.
-    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling. Computer Speech and Language 13.
+    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling. Computer Speech and Language
+    13.
 
     Examples
     --------

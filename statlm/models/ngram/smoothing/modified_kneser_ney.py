@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from statlm.errors import SpecificationError
+from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.discounts import discount_by, three_discounts
 from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.numerics.ngram_counts import NGramCounts
 from statlm.numerics.types import Array
 
@@ -22,8 +22,8 @@ class ModifiedKneserNey(FromCounts):
     .. math:: p_m(w \mid c) = \frac{\max(a_{cw} - D(a_{cw}), 0)}{\sum_v a_{cv}} + \gamma_c \, p_{m-1}(w \mid c'),
               \qquad \gamma_c = \frac{\sum_v D(a_{cv})}{\sum_v a_{cv}}
 
-    where :math:`a` is the count for the longest n-grams and for those that begin a document, and for the others the number of
-    different tokens that precede them; :math:`D` takes one value each for counts of 1, 2, and 3 or more. With
+    where :math:`a` is the count for the longest n-grams and for those that begin a document, and for the others the number
+    of different tokens that precede them; :math:`D` takes one value each for counts of 1, 2, and 3 or more. With
     :math:`t_i` the number of m-grams with :math:`a = i` and :math:`Y = t_1 / (t_1 + 2 t_2)`, it is
     :math:`D_i = i - (i + 1)\, Y\, t_{i+1} / t_i`. The last resort is the uniform distribution over the types.
 
@@ -32,12 +32,12 @@ class ModifiedKneserNey(FromCounts):
     discounts : three numbers, optional
         :math:`D_1, D_2, D_3`, for every length. By default they are estimated from the counts of counts.
     fallback : bool
-        Take 0.5, 1 and 1.5 for a length whose counts of counts give no discounts, as those of characters do not. Which lengths
-        these are stands in the fit's `discounts`.
+        Take 0.5, 1 and 1.5 for a length whose counts of counts give no discounts, as those of characters do not. Which
+        lengths these are stands in the fit's `discounts`.
     as_lmplz : bool
-        Take counts of counts as KenLM's lmplz takes them. It enters one n-gram of each length below n with its raw count: the
-        last one, sorted by its tokens from the last to the first, types numbered in the order of their first occurrence. That
-        moves a :math:`t_i` by one, which can be seen only where n-grams are few, as with characters. False is the
+        Take counts of counts as KenLM's lmplz takes them. It enters one n-gram of each length below n with its raw count:
+        the last one, sorted by its tokens from the last to the first, types numbered in the order of their first occurrence.
+        That moves a :math:`t_i` by one, which can be seen only where n-grams are few, as with characters. False is the
         formula as published.
 
     Raises
@@ -49,8 +49,8 @@ class ModifiedKneserNey(FromCounts):
 
     References
     ----------
-    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling. Computer Speech and Language 13.
-    Heafield, Pouzyrevsky, Clark and Koehn (2013), Scalable modified Kneser-Ney language model estimation. ACL.
+    Chen and Goodman (1999), An empirical study of smoothing techniques for language modeling. Computer Speech and Language
+    13. Heafield, Pouzyrevsky, Clark and Koehn (2013), Scalable modified Kneser-Ney language model estimation. ACL.
 
     Examples
     --------
@@ -71,8 +71,9 @@ class ModifiedKneserNey(FromCounts):
         object.__setattr__(self, "discounts", tuple(float(d) for d in self.discounts))
         if len(self.discounts) != 3 or not all(0 <= d <= i for i, d in enumerate(self.discounts, start=1)):
             raise SpecificationError(
-                f"discounts={self.discounts!r}: modified Kneser-Ney has three, for counts of 1, 2, and 3 or more, and none may be "
-                "negative or take more than the count itself. Choose something like (0.5, 1.0, 1.5), or None to estimate them."
+                f"discounts={self.discounts!r}: modified Kneser-Ney has three, for counts of 1, 2, and 3 or more, and "
+                "none may be negative or take more than the count itself. Choose something like (0.5, 1.0, 1.5), or "
+                "None to estimate them."
             )
 
     def estimate(self, counts: NGramCounts, size: int) -> Estimated:

@@ -10,8 +10,8 @@ from scipy.optimize import minimize
 from scipy.special import gammaln
 
 from statlm.errors import SpecificationError
+from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.numerics.ngram_counts import NGramCounts
 
 DISCOUNT_BOUNDS = (1e-4, 1 - 1e-4)
@@ -22,15 +22,16 @@ LOG_STRENGTH_BOUNDS = (-10.0, 15.0)
 class PitmanYor(FromCounts):
     r"""Hierarchical Pitman-Yor smoothing with one table for each type (Teh's connection to Kneser-Ney).
 
-    Each context's distribution is a Pitman-Yor process around that of the shorter context, with a discount :math:`d_m` and a strength
-    :math:`\theta_m` for each length. Given that every type that a context has seen was drawn once from the shorter one (one table for
-    each type in the restaurant of that context),
+    Each context's distribution is a Pitman-Yor process around that of the shorter context, with a discount :math:`d_m` and a
+    strength
+    :math:`\theta_m` for each length. Given that every type that a context has seen was drawn once from the shorter one (one
+    table for each type in the restaurant of that context),
 
     .. math:: p_m(w \mid c) = \frac{\max(a_{cw} - d_m, 0) + (\theta_m + d_m N_{1+}(c\, \bullet)) \, p_{m-1}(w \mid c')}
               {\theta_m + \sum_v a_{cv}}
 
-    with :math:`a` the counts of Kneser and Ney; :math:`\theta_m = 0` is Kneser-Ney itself. :math:`d_m` and :math:`\theta_m` maximise the
-    probability of that seating,
+    with :math:`a` the counts of Kneser and Ney; :math:`\theta_m = 0` is Kneser-Ney itself. :math:`d_m` and :math:`\theta_m`
+    maximise the probability of that seating,
 
     .. math:: \prod_c \frac{\prod_{k=1}^{N_{1+}(c \bullet) - 1} (\theta + k d)}{\prod_{j=1}^{a_c - 1} (\theta + j)}
               \prod_{cw} \prod_{j=1}^{a_{cw} - 1} (j - d)
@@ -49,8 +50,8 @@ class PitmanYor(FromCounts):
 
     Notes
     -----
-    The full model averages over how many tables serve each type; nothing is sampled here. The maximum is one of the seating that
-    is assumed and not of the likelihood of the text, so it has no standard errors.
+    The full model averages over how many tables serve each type; nothing is sampled here. The maximum is one of the seating
+    that is assumed and not of the likelihood of the text, so it has no standard errors.
 
     References
     ----------
@@ -109,7 +110,9 @@ class PitmanYor(FromCounts):
             joined = gammaln(counts - d) - gammaln(1 - d)
             return float(-(nkinds @ opened - ntotals @ seated + ncounts @ joined) / ntotals.sum())
 
-        found = minimize(minus_log_seating, np.array([0.7, 0.0]), bounds=[DISCOUNT_BOUNDS, LOG_STRENGTH_BOUNDS], method="L-BFGS-B")
+        found = minimize(
+            minus_log_seating, np.array([0.7, 0.0]), bounds=[DISCOUNT_BOUNDS, LOG_STRENGTH_BOUNDS], method="L-BFGS-B"
+        )
         d = self.discount if self.discount is not None else float(found.x[0])
         theta = self.strength if self.strength is not None else float(np.exp(found.x[1]))
         return d, theta

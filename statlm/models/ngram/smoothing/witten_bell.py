@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
-from statlm.models.ngram.smoothing.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.numerics.ngram_counts import NGramCounts
 
 
@@ -15,13 +15,13 @@ class WittenBell(FromCounts):
 
     .. math:: p_m(w \mid c) = \frac{n_{cw} + N_{1+}(c\, \bullet) \, p_{m-1}(w \mid c')}{n_c + N_{1+}(c\, \bullet)}
 
-    with :math:`N_{1+}(c\, \bullet)` the number of different tokens seen after c. The last resort is the uniform distribution.
-    There is nothing to choose.
+    with :math:`N_{1+}(c\, \bullet)` the number of different tokens seen after c. The last resort is the uniform
+    distribution. There is nothing to choose.
 
     References
     ----------
-    Witten and Bell (1991), The zero-frequency problem: estimating the probabilities of novel events in adaptive text compression.
-    IEEE Transactions on Information Theory 37.
+    Witten and Bell (1991), The zero-frequency problem: estimating the probabilities of novel events in adaptive text
+    compression. IEEE Transactions on Information Theory 37.
 
     Examples
     --------
@@ -43,5 +43,7 @@ class WittenBell(FromCounts):
 
         levels = levels_of(counts, continuation=False)
         table = interpolate(counts.index, levels, shares, size)
-        records = tuple({"n": level.m, "contexts": int((level.totals > 0).sum()), "source": "closed form"} for level in levels)
+        records = tuple(
+            {"n": level.m, "contexts": int((level.totals > 0).sum()), "source": "closed form"} for level in levels
+        )
         return Estimated(table, records, "Witten-Bell")

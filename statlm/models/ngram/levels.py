@@ -1,7 +1,7 @@
 """One length of n-grams as a smoothing sees it, and the recursion from lengths to probabilities, written once.
 
-A smoothing says two things of each length m: the share that every m-gram keeps of its context's mass, and the weight that the context
-leaves to the shorter n-grams. What follows from there is the same for all.
+A smoothing says two things of each length m: the share that every m-gram keeps of its context's mass, and the weight that
+the context leaves to the shorter n-grams. What follows from there is the same for all.
 """
 
 from __future__ import annotations
@@ -83,14 +83,15 @@ def levels_of(counts: NGramCounts, continuation: bool) -> list[CountLevel]:
 def interpolate(
     index: NGramIndex, levels: Sequence[CountLevel], shares: Callable[[CountLevel], Shares], size: int
 ) -> BackoffTable:
-    r"""Interpolated probabilities :math:`p_m(w \mid c) = \alpha_{cw} + \gamma_c\, p_{m-1}(w \mid c')`, and uniform at the end.
+    r"""Interpolated probabilities :math:`p_m(w \mid c) = \alpha_{cw} + \gamma_c\, p_{m-1}(w \mid c')`, at last uniform.
 
     Parameters
     ----------
     index : NGramIndex
     levels : sequence of n CountLevel
     shares : function
-        From a level to :math:`\alpha` of its m-grams and :math:`\gamma` of its contexts; a context without counts is not asked.
+        From a level to :math:`\alpha` of its m-grams and :math:`\gamma` of its contexts; a context without counts is not
+        asked.
     size : int
         Number of types, which the uniform distribution spreads over.
     """
@@ -115,9 +116,9 @@ def back_off(
 ) -> BackoffTable:
     r"""Back-off probabilities: what was seen keeps :math:`\alpha_{cw}`, and only the unseen share what is left.
 
-    The weight of a context is :math:`\gamma_c / (1 - \sum_{w: n_{cw} > 0} p_{m-1}(w \mid c'))`. A context whose seen tokens make up
-    nearly all of the lower distribution (all but 0.1 %) is interpolated instead: there the quotient is of rounding errors, or of
-    nothing.
+    The weight of a context is :math:`\gamma_c / (1 - \sum_{w: n_{cw} > 0} p_{m-1}(w \mid c'))`. A context whose seen tokens
+    make up nearly all of the lower distribution (all but 0.1 %) is interpolated instead: there the quotient is of rounding
+    errors, or of nothing.
     """
     probability: list[Array] = []
     backoff: list[Array] = []

@@ -1,0 +1,90 @@
+"""Settings of the documentation site. It builds without a network: MathJax is kept in _static."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import listing  # noqa: E402
+
+import statlm  # noqa: E402
+
+# --- pages that are made, so that they cannot lag behind ---------------------------------------------------------------
+
+listing.write()
+
+
+def copy_vignettes() -> None:
+    """Vignettes live at the top of the repository; Sphinx reads a copy, touched only where it changed."""
+    target = HERE / "_vignettes"
+    target.mkdir(exist_ok=True)
+    sources = {path.name: path for path in (HERE.parent / "vignettes").glob("*.md")}
+    for old in target.glob("*.md"):
+        if old.name not in sources:
+            old.unlink()
+    for name, source in sources.items():
+        copy = target / name
+        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+            shutil.copyfile(source, copy)
+
+
+copy_vignettes()
+
+# --- Sphinx ------------------------------------------------------------------------------------------------------------
+
+project = "statlm"
+author = "the authors of statlm"
+copyright = "the authors of statlm; MIT licence"
+version = release = statlm.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+]
+exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
+templates_path = ["_templates"]
+default_role = "py:obj"
+add_module_names = False
+python_maximum_signature_line_length = 90
+toc_object_entries = False
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the Parameters sections say it in words
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_validation_checks = {"GL08"}  # what is public has a docstring; tests/test_docstrings.py asks for more
+
+myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+
+mathjax_path = "mathjax/tex-svg.js"  # MathJax 3.2.2: one file, SVG output, no fonts to fetch
+
+html_theme = "pydata_sphinx_theme"
+html_title = "statlm"
+html_static_path = ["_static"]
+html_css_files = ["statlm.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": True,
+    "navigation_with_keys": False,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "monokai",
+}
+html_sidebars = {"index": [], "install": [], "changelog": []}

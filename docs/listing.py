@@ -1,0 +1,81 @@
+"""The listing of the public names, made from `statlm` itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import statlm
+
+TITLES = {
+    "text": "Text",
+    "models": "Models",
+    "fit": "Fits and evaluations",
+    "likelihood": "The contract",
+    "covariance": "Dependence and covariances",
+    "inference": "Intervals and tests",
+    "comparison": "Comparison",
+    "diagnostics": "Diagnostics",
+    "generation": "Generation",
+    "report": "Tables",
+}
+MODULES = {
+    "datasets": "Data sets",
+    "measures": "Measures",
+    "plots": "Pictures",
+    "testing": "Laws for models of your own",
+    "errors": "Errors and warnings",
+}
+
+
+def groups() -> dict[str, list[str]]:
+    """Titles, and the public names below each as one writes them after ``statlm.``.
+
+    Examples
+    --------
+    >>> "NGram" in groups()["Models"]
+    True
+    """
+    found: dict[str, list[str]] = {}
+    for name, home in statlm._HOME.items():
+        package = home.split(".")[1]
+        found.setdefault(TITLES.get(package, package.capitalize()), []).append(name)
+    for module in statlm._MODULES:
+        found[MODULES.get(module, module.capitalize())] = [f"{module}.{name}" for name in members(module)]
+    return found
+
+
+def members(module: str) -> list[str]:
+    """Public functions, classes and exceptions of a public module."""
+    home = getattr(statlm, module)
+    names = getattr(home, "__all__", None)
+    if names is None:
+        names = [name for name, value in vars(home).items() if isinstance(value, type) and value.__module__ == home.__name__]
+    return [name for name in names if callable(getattr(home, name))]
+
+
+def page() -> str:
+    """The page as MyST Markdown."""
+    parts = [
+        "# API",
+        "Every public name, made from the package itself: `python docs/listing.py` writes this page, and a test fails where it "
+        "lags behind.\nWhat each verb answers, in a sentence, is on the page [verbs](verbs.md).",
+        "```{code-block} python\nimport statlm as slm\n```",
+    ]
+    for title, names in groups().items():
+        listed = "\n".join(f"   {name}" for name in names)
+        parts.append(
+            f"## {title}\n\n```{{eval-rst}}\n.. currentmodule:: statlm\n\n"
+            f".. autosummary::\n   :toctree: api/generated\n   :nosignatures:\n\n{listed}\n```"
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def write(path: Path = Path(__file__).parent / "api.md") -> None:
+    """Write the page, where it changed."""
+    text = page()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
