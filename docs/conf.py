@@ -51,6 +51,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
 templates_path = ["_templates"]
+suppress_warnings = ["toc.empty_glob"]
 default_role = "py:obj"
 add_module_names = False
 python_maximum_signature_line_length = 90

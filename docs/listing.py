@@ -62,9 +62,12 @@ def page() -> str:
         "```{code-block} python\nimport statlm as slm\n```",
     ]
     for title, names in groups().items():
-        listed = "\n".join(f"   {name}" for name in names)
+        module = names[0].partition(".")[0] if "." in names[0] else ""
+        home = statlm._MODULES[module] if module else "statlm"  # where autodoc finds them
+        listed = "\n".join(f"   {name.removeprefix(module + '.')}" for name in names)
+        said = f"In `statlm.{module}`.\n\n" if module else ""
         parts.append(
-            f"## {title}\n\n```{{eval-rst}}\n.. currentmodule:: statlm\n\n"
+            f"## {title}\n\n{said}```{{eval-rst}}\n.. currentmodule:: {home}\n\n"
             f".. autosummary::\n   :toctree: api/generated\n   :nosignatures:\n\n{listed}\n```"
         )
     return "\n\n".join(parts) + "\n"

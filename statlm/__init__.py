@@ -66,6 +66,7 @@ _HOME = {
 _MODULES = {
     "datasets": "statlm.text.datasets",
     "errors": "statlm.errors",
+    "interop": "statlm.interop",
     "measures": "statlm.measures",
     "plots": "statlm.plots",
     "testing": "statlm.testing",

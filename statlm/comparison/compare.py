@@ -13,7 +13,7 @@ from statlm.comparison.paired import check_same_observations, paired_test
 from statlm.covariance import Dependence, SeriesDependence
 from statlm.errors import NotComparable, SpecificationError
 from statlm.inference.perplexity_interval import perplexity_estimate, perplexity_interval
-from statlm.likelihood import Predictive, is_likelihood, underlying
+from statlm.likelihood import Predictive, is_likelihood, is_penalised, underlying
 from statlm.text.corpus import Corpus
 
 SIGNIFICANCE = 0.05
@@ -43,7 +43,7 @@ def compare(
     -------
     DataFrame
         A row a model, best first. On the training text: ``nobs``, ``dof``, ``loglike``, ``aic``, ``bic`` (missing for a model
-        without parameters). With `on`: ``test_loglike``, ``perplexity`` with ``conf_low`` and ``conf_high``,
+        without parameters, and where a penalty or a prior was fitted). With `on`: ``test_loglike``, ``perplexity`` with ``conf_low`` and ``conf_high``,
         ``bits_per_byte`` (missing where the corpus is not text), ``impossible`` (observations of probability 0), and the paired
         ``difference`` from the best in nats a token with ``std_error`` and ``p_value`` (missing in the row of the best, and
         where a difference is infinite). ``attrs["notes"]`` holds sentences to read with it: the dependence assumed, and
@@ -109,8 +109,9 @@ def _training_row(name: str, model: Predictive) -> dict[str, Any]:
     row["aic"] = row["bic"] = np.nan
     model = underlying(model)
     if is_likelihood(model):
-        penalty = model.dof * np.array([2.0, np.log(model.corpus.nobs)])
         row["dof"] = model.dof
+    if is_likelihood(model) and not is_penalised(model):
+        penalty = model.dof * np.array([2.0, np.log(model.corpus.nobs)])
         row["aic"], row["bic"] = penalty - 2.0 * row["loglike"]  # measures.aic and bic, without scoring the text again
     return row
 

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-from statlm.likelihood import Likelihood
+from statlm.likelihood import Likelihood, Penalised
 from statlm.numerics.types import Matrix
 
 
-@runtime_checkable
-class Penalised(Protocol):
-    """A likelihood that was maximised with a penalty."""
-
-    def penalty_curvature(self) -> Matrix | None:
-        """(p, p) second derivative of the penalty; None where there is none."""
-        ...
-
-
 def bread(model: Likelihood) -> Matrix:
-    """The information, plus the curvature of the penalty where one was fitted (the prior's precision)."""
+    """The information, plus the precision of the prior where a penalty was fitted."""
     information = model.information()
-    penalty = model.penalty_curvature() if isinstance(model, Penalised) else None
-    return information if penalty is None else information + penalty
+    return information + model.penalty_curvature() if isinstance(model, Penalised) and model.penalised else information

@@ -1,5 +1,14 @@
 """The contract that every model meets and every verb uses."""
 
-from statlm.likelihood.protocols import Likelihood, Predictive, is_likelihood, underlying
+from statlm.likelihood.protocols import (
+    LagModel,
+    Likelihood,
+    Penalised,
+    Predictive,
+    is_likelihood,
+    is_penalised,
+    spans,
+    underlying,
+)
 
-__all__ = ["Likelihood", "Predictive", "is_likelihood", "underlying"]
+__all__ = ["LagModel", "Likelihood", "Penalised", "Predictive", "is_likelihood", "is_penalised", "spans", "underlying"]

@@ -81,10 +81,47 @@ class Likelihood(Predictive, Protocol):
 
 
 @runtime_checkable
+class Penalised(Protocol):
+    """A likelihood whose estimate maximises more than the likelihood: a penalty, or a prior."""
+
+    @property
+    def penalised(self) -> bool:
+        """Whether there is a penalty."""
+        ...
+
+    def penalty_curvature(self) -> Matrix:
+        """(p, p) minus the second derivative of the log-prior, at the estimate: the prior's precision."""
+        ...
+
+
+@runtime_checkable
 class Standing(Protocol):
     """A fit or an evaluation: something that stands for the model it holds."""
 
     likelihood: Predictive
+
+
+@runtime_checkable
+class LagModel(Protocol):
+    """A specification of a model spanned by indicators of the last tokens, by maximum likelihood."""
+
+    def span(self) -> tuple[int, int] | None:
+        """Number of lags, and the largest number of them in an interaction; None where a penalty or smoothing is fitted.
+
+        The n-gram, which is saturated, has (n - 1, n - 1); the uniform distribution (-1, 0).
+        """
+        ...
+
+
+def spans(large: object, small: object) -> bool:
+    """Whether one model of lags is a special case of another, as a likelihood-ratio test needs.
+
+    It is where it looks back no further, and has no interaction of more lags.
+    """
+    if not (isinstance(large, LagModel) and isinstance(small, LagModel)):
+        return False
+    a, b = large.span(), small.span()
+    return a is not None and b is not None and b[0] <= a[0] and b[1] <= a[1]
 
 
 PRIMITIVES = ("params", "param_names", "dof", "score", "information", "at")
@@ -93,6 +130,12 @@ PRIMITIVES = ("params", "param_names", "dof", "score", "information", "at")
 def underlying(model: Any) -> Predictive:
     """The model itself, taken out of the fit or evaluation that holds it."""
     return model.likelihood if isinstance(model, Standing) else model
+
+
+def is_penalised(model: Any) -> bool:
+    """Whether a model's estimate is not the maximum of its likelihood, so that AIC and likelihood-ratio tests do not hold."""
+    model = underlying(model)
+    return isinstance(model, Penalised) and model.penalised
 
 
 def is_likelihood(model: Any) -> TypeGuard[Likelihood]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from statlm.errors import CorpusError, NoEstimate
-from statlm.likelihood import Likelihood, Predictive
+from statlm.likelihood import Likelihood, Predictive, is_penalised
 
 
 def loglike(model: Predictive) -> float:
@@ -106,8 +106,24 @@ def pseudo_r2(model: Predictive) -> float:
     return 1.0 - loglike(model) / null
 
 
+def check_maximum(model: Likelihood, criterion: str) -> None:
+    """Raise NoEstimate where a criterion that rests on maximum likelihood is asked of a penalised estimate."""
+    if is_penalised(model):
+        raise NoEstimate(
+            f"{criterion} rests on maximum likelihood, and this estimate is penalised (a prior count or a ridge): dof parameters "
+            "are not freely fitted. Compare on held-out text: compare(..., on=test), paired_test."
+        )
+
+
 def aic(model: Likelihood) -> float:
-    """Akaike's criterion ``-2 loglike + 2 dof``."""
+    """Akaike's criterion ``-2 loglike + 2 dof``.
+
+    Raises
+    ------
+    NoEstimate
+        If the estimate is penalised, here and for the other criteria.
+    """
+    check_maximum(model, "AIC")
     return deviance(model) + 2.0 * model.dof
 
 
@@ -119,6 +135,7 @@ def aicc(model: Likelihood) -> float:
     NoEstimate
         If there are not more observations than parameters plus one.
     """
+    check_maximum(model, "AICc")
     n, q = model.corpus.nobs, model.dof
     if n - q - 1 <= 0:
         raise NoEstimate(
@@ -130,6 +147,7 @@ def aicc(model: Likelihood) -> float:
 
 def bic(model: Likelihood) -> float:
     """Schwarz's criterion ``-2 loglike + dof log(nobs)``."""
+    check_maximum(model, "BIC")
     return deviance(model) + model.dof * float(np.log(model.corpus.nobs))
 
 
@@ -141,6 +159,7 @@ def hqic(model: Likelihood) -> float:
     NoEstimate
         If there are fewer than 3 observations, where log(log(nobs)) is not positive.
     """
+    check_maximum(model, "HQIC")
     n = model.corpus.nobs
     if n < 3:
         raise NoEstimate(f"HQIC is not defined for {n} observations: log(log(nobs)) must be positive. Use more text.")

@@ -117,6 +117,10 @@ class ArrowBlocks:
         scaled = sparse.diags_array(self.diagonal) @ other
         return scaled + sums.T @ (sparse.diags_array(self.constant) @ (sums @ other))
 
+    def __add__(self, other: ArrowBlocks) -> ArrowBlocks:
+        """Sum of two with the same blocks."""
+        return ArrowBlocks(self.diagonal + other.diagonal, self.constant + other.constant, self.block)
+
     def toarray(self) -> Array:
         """The dense (p, p) array."""
         same = self.block[:, None] == self.block

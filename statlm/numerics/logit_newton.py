@@ -191,8 +191,17 @@ def smoothed_start(data: GroupedLogit, ridge: Ridge | None = None) -> Array:
     prior = np.where(data.possible, np.maximum(marginal / marginal.sum(), 1e-8), 0.0)
     prior /= prior.sum(axis=1, keepdims=True)
     shares = (data.counts + prior) / (data.totals[:, None] + 1.0)
-    weights = data.totals[:, None] * shares
-    target = np.log(shares, out=np.zeros_like(shares), where=data.possible)
+    return projected(data, data.totals[:, None] * shares, np.log(np.where(data.possible, shares, 1.0)), ridge)
+
+
+def restarted(data: GroupedLogit, coefficients: Array) -> Array:
+    """(P, J) free coefficients that give nearly the same probabilities of the possible classes as these coefficients."""
+    logp = data.log_probabilities(coefficients)
+    return projected(data, data.totals[:, None] * np.exp(logp), np.where(data.possible, logp, 0.0), None)
+
+
+def projected(data: GroupedLogit, weights: Array, target: Array, ridge: Ridge | None) -> Array:
+    """(P, J) coefficients of the weighted least-squares fit to (C, J) linear predictors, with an effect for each context."""
     mean = (weights * target).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
     right = np.asarray(data.design.T @ (weights * (target - mean)))[data.index]
     start = np.zeros(data.free.shape)

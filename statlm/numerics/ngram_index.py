@@ -165,6 +165,13 @@ class NGramIndex:
                 rows.append(self.level(j).find(rows[-1], column.astype(np.int64)))
         return rows
 
+    def find(self, grams: Array) -> Array:
+        """(q,) row of each n-gram of the longest kind, given by its tokens, oldest first; -1 where it is not listed."""
+        rows = grams[:, -1].astype(np.int32)
+        for m in range(2, self.n + 1):
+            rows = self.level(m).find(rows, grams[:, -m])
+        return rows
+
     def last_tokens(self, m: int) -> Array:
         """(K,) most recent token of each m-gram."""
         return self._last[m - 1]

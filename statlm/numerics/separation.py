@@ -21,6 +21,7 @@ from statlm.numerics.types import Array
 TOLERANCE = 1e-7
 HEAVY = 1e8  # weight of the cells that must not move, against 1 for those that may
 MAX_SWEEPS = 200
+MAX_RECTIFIED = 6000  # coefficients: the least squares are solved with a dense factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +77,14 @@ def empty_margins(design: sparse.csr_array, counts: Array, indicators: sparse.cs
         directions.append(direction)
 
 
-def recession(data: GroupedLogit, suspects: Array) -> Array | None:
-    """A direction of recession that lowers suspect cells and leaves all others level, or None.
+def recession(data: GroupedLogit, step: Array) -> Array | None:
+    """A direction of recession near a Newton step, or None.
 
     Parameters
     ----------
     data : GroupedLogit
-    suspects : (C, J) boolean array
-        Possible cells with a count of zero that may be running off.
+    step : (P, J) array
+        A Newton step taken where the gradient is all but gone.
 
     Returns
     -------
@@ -91,6 +92,21 @@ def recession(data: GroupedLogit, suspects: Array) -> Array | None:
 
     Notes
     -----
+    Far out, a Newton step lowers the log-odds of what runs off by 1 a step and leaves the rest alone. With indicators for
+    columns a direction of recession can be had in whole numbers, so the step is rounded first; what results is checked exactly.
+    Only if that fails is the direction sought by least squares.
+    """
+    rounded = np.where(data.free, np.round(step), 0.0)
+    if rounded.any() and (found := _checked(data, rounded)) is not None:
+        return found
+    moved = np.where(data.possible, data.design @ step, -np.inf)
+    suspects = moved < moved.max(axis=1, keepdims=True) - 0.25
+    return _rectified(data, suspects) if data.nfree <= MAX_RECTIFIED else None
+
+
+def _rectified(data: GroupedLogit, suspects: Array) -> Array | None:
+    """A direction of recession that lowers suspect cells, possible ones with a count of zero, and leaves all others level.
+
     The iterative rectifier of Correia, Guimaraes and Zylkin (2019): least squares of a target on the suspect cells, all others
     held near zero by a heavy weight, with an effect for each context; then the target is replaced by the negative part of the
     fit, until the fit is nowhere positive. The result is checked, not trusted.
@@ -135,30 +151,3 @@ def _checked(data: GroupedLogit, direction: Array) -> Array | None:
     lowers = bool((data.possible & (moved < level - 1e3 * TOLERANCE)).any())
     return direction if harmless and lowers else None
 
-
-def identified(data: GroupedLogit, priority: Array) -> Array:
-    """(P, J) coefficients, among the free ones, that the possible classes can tell apart; the others are redundant.
-
-    Which combinations are redundant depends on the design and on what is possible, not on the coefficients: the rank of the
-    curvature is found by a pivoted Cholesky factor at equal probabilities.
-
-    Parameters
-    ----------
-    data : GroupedLogit
-    priority : (P,) array
-        Among redundant coefficients those of a column with higher priority are kept.
-    """
-    number = data.possible.sum(axis=1, keepdims=True)
-    weights = np.where(data.possible & (number > 1), data.totals[:, None] / number, 0.0)
-    touched = np.asarray(abs(data.design).T @ weights) > 0  # a coefficient that no possible cell depends on is redundant
-    some = GroupedLogit(data.design, data.counts, data.possible, data.free & touched)
-    matrix = some.curvature(weights).toarray()
-    scale = np.sqrt(np.diag(matrix)) / priority[some.index[0]]
-    matrix /= scale[:, None]
-    matrix /= scale
-    tolerance = 1e-10 * float(np.diag(matrix).min(initial=1.0))
-    _, pivots, rank, _ = scipy.linalg.lapack.dpstrf(matrix, tol=tolerance, lower=1, overwrite_a=True)
-    kept = np.zeros(data.free.shape, bool)
-    chosen = pivots[:rank] - 1
-    kept[some.index[0][chosen], some.index[1][chosen]] = True
-    return kept

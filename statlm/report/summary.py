@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import html
+import os
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
 from statlm.covariance import Covariance, Dependence, resolve_cov
-from statlm.errors import NoEstimate
+from statlm.errors import NoEstimate, SpecificationError
 from statlm.likelihood import Likelihood, is_likelihood
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for, unique_rows
 from statlm.report.latex import escape
+from statlm.report.tables import write_whole
 from statlm.report.tidy import Evaluated, Scored, coefficient_table, coefficients, describe
 from statlm.text.corpus import Corpus
 from statlm.text.display import format_number, format_p, naming
@@ -197,6 +200,21 @@ def summary(fit: Summarised, cov: str | Covariance | Dependence = "nonrobust", l
         tuple(cells),
         tuple(notes + _data_notes(scored)),
     )
+
+
+def save_summary(made: Summary, path: str | os.PathLike[str]) -> None:
+    """Write a summary to a file, whole or not at all: ".txt", ".html" or ".tex".
+
+    Raises
+    ------
+    SpecificationError
+        If the suffix is another one, or the folder does not exist.
+    """
+    path = Path(path)
+    renders = {".txt": made.as_text, ".html": made.as_html, ".tex": made.as_latex}
+    if path.suffix not in renders:
+        raise SpecificationError(f"A summary cannot be written to {path.name!r}. Use one of {', '.join(renders)}.")
+    write_whole(path, renders[path.suffix]() + "\n")
 
 
 def _shown(model: Likelihood, cov: str | Covariance | Dependence, level: float) -> tuple[pd.DataFrame, int, list[str]]:

@@ -86,7 +86,19 @@ def save_table(
     """
     check_suffix(path)
     path = Path(path)
-    content = _FORMATS[path.suffix](_with_index(table), title, notes)
+    write_whole(path, _FORMATS[path.suffix](_with_index(table), title, notes))
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a text file whole or not at all: an interruption leaves what was there before.
+
+    Raises
+    ------
+    SpecificationError
+        If the folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise SpecificationError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(content, encoding="utf-8", newline="")

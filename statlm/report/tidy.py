@@ -14,7 +14,7 @@ from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import CorpusError, NoEstimate
 from statlm.inference.conf_int import half_width
-from statlm.likelihood import Likelihood, Predictive, is_likelihood
+from statlm.likelihood import Likelihood, Predictive, is_likelihood, is_penalised
 from statlm.numerics.linalg import identity
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
@@ -43,8 +43,8 @@ class Fitted(Protocol):
         ...
 
     @property
-    def likelihood(self) -> Likelihood:
-        """At the estimate, on the training corpus."""
+    def parametric(self) -> Likelihood:
+        """At the estimate, on the training corpus; raises where the model has no parameters."""
         ...
 
 
@@ -83,7 +83,7 @@ def tidy(fit: Fitted, cov: str | Covariance | Dependence = "nonrobust", level: f
     >>> tidy(fit).round(3).iloc[0].to_dict()
     {'response': 'b', 'term': '', 'estimate': 0.495, 'std_error': 0.05, 'conf_low': 0.398, 'conf_high': 0.593}
     """
-    return coefficients(fit.likelihood, cov, level)
+    return coefficients(fit.parametric, cov, level)
 
 
 def coefficients(
@@ -193,7 +193,7 @@ class Scored:
 
     def measure(self, name: str) -> float:
         """One of `MEASURES`; not a number where theory or the data have none."""
-        if name in ("aic", "bic") and not self.has_parameters:
+        if name in ("aic", "bic") and (not self.has_parameters or is_penalised(self.model)):
             return float("nan")
         try:
             return MEASURES[name](self)

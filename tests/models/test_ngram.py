@@ -100,7 +100,12 @@ def test_an_unseen_continuation_makes_the_held_out_perplexity_infinite(corpus):
 def test_unknown_tokens_have_probability_zero_without_unk(corpus):
     other = slm.Corpus.from_texts(["zab"], vocabulary=corpus.vocabulary)
     assert other.nunknown == 1
-    assert np.isneginf(slm.NGram(1, pseudo_count=1).fit(corpus).on(other).loglike_obs()).tolist() == [True, False, False, False]
+    assert np.isneginf(slm.NGram(1, pseudo_count=1).fit(corpus).on(other).loglike_obs()).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_unk_in_the_support_has_parameters():

@@ -64,8 +64,8 @@ def measured(request):
     yield note
     if file := request.config.getoption("--write-simulations"):
         lines = [
-            f"| {what} | {setting} | {100 * rate.nominal:g} % | {100 * rate.value:.1f} % | {100 * rate.error:.1f} % | {rate.n:,} |"
-            for what, setting, rate in rows
+            f"| {what} | {setting} | {100 * r.nominal:g} % | {100 * r.value:.1f} % | {100 * r.error:.1f} % | {r.n:,} |"
+            for what, setting, r in rows
         ]
         Path(file).write_text(HEAD + "\n".join(lines) + "\n")
 

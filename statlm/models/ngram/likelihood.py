@@ -129,6 +129,24 @@ class NGramLikelihood:
             constant = np.where(counts[reference] > 0, counts[reference] / np.exp(2 * self.cells[reference]), 0.0)
         return ArrowBlocks(counts[free] / self.params**2, constant, self.table.row_of_cell[free])
 
+    @property
+    def penalised(self) -> bool:
+        """Whether a pseudo-count was added, so that the estimate is the mode of a posterior."""
+        return self.pseudo_count > 0
+
+    def penalty_curvature(self) -> ArrowBlocks:
+        """(p, p) precision of the Dirichlet prior whose log-density is `pseudo_count` times the sum of log-probabilities."""
+        free, reference = self._free, self._reference
+        return ArrowBlocks(
+            self.pseudo_count / self.params**2,
+            self.pseudo_count / np.exp(2 * self.cells[reference]),
+            self.table.row_of_cell[free],
+        )
+
+    def prominence(self) -> Array:
+        """(p,) training counts of the parameters' cells: the summary shows the largest."""
+        return self.table.counts[self._free]
+
     def at(self, params: Array) -> NGramLikelihood:
         """The same cells with other probabilities.
 

@@ -157,9 +157,14 @@ class MixtureNGram:
         following = np.where(offered > 0, chosen / np.where(offered > 0, offered, 1.0), weights)
         return float(np.log(p[inside]).mean()), following
 
+    def unconstrained_gradient(self) -> Array:
+        """(n,) derivative of `loglike_inside`."""
+        gradient: Array = self._score.sum(axis=0)
+        return gradient
+
     def gradient_inside(self) -> Array:
         """(n,) derivative of `loglike_inside`; 0 for a weight on the boundary that the likelihood would push beyond it."""
-        gradient = self._score.sum(axis=0)
+        gradient = self.unconstrained_gradient()
         out = ((self.params < EDGE) & (gradient < 0)) | ((self.params > 1 - EDGE) & (gradient > 0))
         return np.where(out, 0.0, gradient)
 

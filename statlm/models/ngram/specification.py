@@ -9,7 +9,7 @@ import numpy as np
 
 from statlm.errors import SpecificationError
 from statlm.fit.fit import Fit, FitReport
-from statlm.likelihood import Predictive
+from statlm.likelihood import Predictive, spans
 from statlm.models.ngram.smoothing import resolve
 from statlm.models.ngram.table import count_table, dirichlet_mean, restore_table
 from statlm.numerics.types import Array
@@ -113,15 +113,12 @@ class NGram:
         return Fit(self, dirichlet_mean(self.n, corpus, table, self.pseudo_count), FitReport("counting (closed form)"))
 
     def contains(self, other: object) -> bool:
-        """Whether `other` is a special case of this on the same observations: a shorter n-gram, both maximum likelihood."""
-        unsmoothed = self.smoothing is None and self.pseudo_count == 0
-        return (
-            unsmoothed
-            and isinstance(other, NGram)
-            and other.smoothing is None
-            and other.pseudo_count == 0
-            and other.n <= self.n
-        )
+        """Whether `other` is a special case of this on the same observations, both by maximum likelihood."""
+        return spans(self, other)
+
+    def span(self) -> tuple[int, int] | None:
+        """Lags and largest interaction, both n - 1: the model is saturated."""
+        return (self.n - 1, max(self.n - 1, 0)) if self.smoothing is None and self.pseudo_count == 0 else None
 
     def _check_length(self, corpus: Corpus) -> None:
         longest = int(np.diff(corpus.offsets).max())

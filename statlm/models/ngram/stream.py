@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from statlm.numerics.document_stream import document_stream
 from statlm.numerics.ngram_counts import NGramCounts, count_ngrams
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
@@ -11,18 +12,7 @@ from statlm.text.corpus import Corpus
 
 def stream_of(corpus: Corpus) -> tuple[Array, Array]:
     """The tokens with ``<bos>`` before each document (int32), and the (nobs,) places of the observations among them."""
-    lengths = np.diff(corpus.offsets)
-    total = len(corpus.tokens) + corpus.ndocuments
-    is_start = np.zeros(total, bool)
-    is_start[corpus.offsets[:-1] + np.arange(corpus.ndocuments)] = True
-    stream = np.empty(total, np.int32)
-    stream[is_start] = corpus.vocabulary.bos
-    stream[~is_start] = corpus.tokens
-    if not corpus.given.any():
-        return stream, np.flatnonzero(~is_start)
-    given = np.repeat(corpus.given, lengths + 1)
-    place = np.arange(total) - np.repeat(corpus.offsets[:-1] + np.arange(corpus.ndocuments), lengths + 1)
-    return stream, np.flatnonzero(place > given)
+    return document_stream(corpus.tokens, corpus.offsets, corpus.given, corpus.vocabulary.bos)
 
 
 def count_corpus(corpus: Corpus, n: int) -> NGramCounts:

@@ -10,9 +10,10 @@ import scipy.sparse as sparse
 
 from statlm.errors import NoEstimate
 from statlm.numerics.grouped_logit import GroupedLogit
-from statlm.numerics.logit_newton import Optimum, maximise, smoothed_start
+from statlm.numerics.identification import identified
+from statlm.numerics.logit_newton import Optimum, maximise, restarted, smoothed_start
 from statlm.numerics.ridge import Ridge
-from statlm.numerics.separation import empty_margins, identified, recession, remaining
+from statlm.numerics.separation import empty_margins, recession, remaining
 from statlm.numerics.types import Array
 
 MAX_COMPLETIONS = 50
@@ -92,22 +93,22 @@ def estimate(
     priority = np.ones(shape[0])
     priority[0] = INTERCEPT_PRIORITY
     iterations = 0
+    coefficients: Array | None = None
     for _ in range(MAX_COMPLETIONS):
         live = np.flatnonzero(possible.sum(axis=1) > 1)  # the others are certain and say nothing
         data = GroupedLogit(design[live], counts[live], possible[live], free)
-        data = replace(data, free=identified(data, priority))
-        coefficients = smoothed_start(data)
+        data = replace(data, free=identified(data, reference, priority))
+        coefficients = smoothed_start(data) if coefficients is None else restarted(data, coefficients)
         direction = None
         for suspicion in SUSPICIONS:
             optimum = _maximise(data, coefficients, None, max_iterations - iterations, progress, iterations, suspicion)
             iterations += optimum.iterations
             if optimum.converged and optimum.step < 0.5:
                 return _finished(optimum, data, tuple(directions), iterations)
-            moved = np.where(data.possible, data.design @ optimum.direction, -np.inf)
-            direction = recession(data, moved < moved.max(axis=1, keepdims=True) - 0.25)
+            coefficients = optimum.coefficients
+            direction = recession(data, optimum.direction)
             if direction is not None:
                 break
-            coefficients = optimum.coefficients  # slow, but not on the way to infinity
         if direction is None:
             return _finished(optimum, data, tuple(directions), iterations)
         possible[live] = remaining(np.asarray(data.design @ direction), data.possible)

@@ -173,9 +173,15 @@ class SoftmaxLikelihood:
         data = GroupedLogit(table.design, table.counts, table.possible, self.free)
         return data.curvature(data.totals[:, None] * np.exp(table.logp)).toarray()
 
-    def penalty_curvature(self) -> Array | None:
-        """(p, p) second derivative of the penalty, None where there is none."""
-        return None if self.ridge is None else self.ridge.toarray(self.index)
+    @property
+    def penalised(self) -> bool:
+        """Whether a ridge penalty was fitted."""
+        return self.ridge is not None
+
+    def penalty_curvature(self) -> Array:
+        """(p, p) second derivative of the penalty; zero where there is none."""
+        p = len(self.index[0])
+        return np.zeros((p, p)) if self.ridge is None else self.ridge.toarray(self.index)
 
     def at(self, params: Array) -> SoftmaxLikelihood:
         """The likelihood at other values of the finite coefficients."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from statlm.errors import CorpusError, DamagedFile, SpecificationError
 from statlm.fit.fit import Fit, FitReport
+from statlm.likelihood import spans
 from statlm.models.softmax.design import LagDesign
 from statlm.models.softmax.estimation import estimate
 from statlm.models.softmax.likelihood import SoftmaxLikelihood
@@ -150,13 +151,11 @@ class SoftmaxRegression:
 
     def contains(self, other: object) -> bool:
         """Whether `other` is a special case, both fitted by maximum likelihood: what a likelihood-ratio test needs."""
-        return (
-            isinstance(other, SoftmaxRegression)
-            and self.penalty is None
-            and other.penalty is None
-            and self.lags >= other.lags
-            and self.degree >= other.degree
-        )
+        return spans(self, other)
+
+    def span(self) -> tuple[int, int] | None:
+        """Lags and largest interaction."""
+        return (self.lags, self.degree) if self.penalty is None else None
 
     def _reference(self, corpus: Corpus, responses: Array, counts: Array) -> int:
         if self.reference is None:
