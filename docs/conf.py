@@ -51,7 +51,6 @@ extensions = [
 ]
 exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
 templates_path = ["_templates"]
-suppress_warnings = ["toc.empty_glob"]
 default_role = "py:obj"
 add_module_names = False
 python_maximum_signature_line_length = 90
@@ -88,4 +87,4 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
-html_sidebars = {"index": [], "install": [], "changelog": []}
+html_sidebars = {"index": [], "install": [], "changelog": [], "_vignettes/*": []}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from inspect import isclass, isfunction, ismodule
 from pathlib import Path
+from typing import Any
 
 import statlm
 
@@ -23,6 +25,7 @@ MODULES = {
     "measures": "Measures",
     "plots": "Pictures",
     "testing": "Laws for models of your own",
+    "interop": "Files of other programs",
     "errors": "Errors and warnings",
 }
 
@@ -40,17 +43,28 @@ def groups() -> dict[str, list[str]]:
         package = home.split(".")[1]
         found.setdefault(TITLES.get(package, package.capitalize()), []).append(name)
     for module in statlm._MODULES:
-        found[MODULES.get(module, module.capitalize())] = [f"{module}.{name}" for name in members(module)]
+        found[MODULES.get(module, module.capitalize())] = [f"{module}.{name}" for name in members(getattr(statlm, module))]
     return found
 
 
-def members(module: str) -> list[str]:
-    """Public functions, classes and exceptions of a public module."""
-    home = getattr(statlm, module)
-    names = getattr(home, "__all__", None)
+def members(module: Any) -> list[str]:
+    """Public functions and classes of a module, those of its public submodules with their name before."""
+    names = getattr(module, "__all__", None)
     if names is None:
-        names = [name for name, value in vars(home).items() if isinstance(value, type) and value.__module__ == home.__name__]
-    return [name for name in names if callable(getattr(home, name))]
+        own = {name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+        names = [
+            name
+            for name, value in own.items()
+            if not name.startswith("_") and (isfunction(value) or (isclass(value) and not getattr(value, "_is_protocol", False)))
+        ]
+    found = []
+    for name in names:
+        value = getattr(module, name)
+        if ismodule(value):
+            found += [f"{name}.{inner}" for inner in members(value)]
+        elif callable(value):
+            found.append(name)
+    return found
 
 
 def page() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,12 +27,26 @@ def compare(
             "nothing has probability 0. 0 leaves these out."
         ),
     ] = 0.01,
-    test: Annotated[float, typer.Option(help="Share of the documents held out (of the tokens, for a single document).")] = 0.1,
-    seed: Annotated[int | None, typer.Option(help="Draw the held-out documents at random. By default: the last ones.")] = None,
+    smoothing: Annotated[
+        str,
+        typer.Option(help="Fit the longest n-grams also with this smoothing (none leaves it out)."),
+    ] = "modified-kneser-ney",
+    lags: Annotated[
+        int,
+        typer.Option(help="Fit softmax regressions (main effects) on 2 up to this many previous tokens; 0 leaves them out."),
+    ] = 2,
+    test: Annotated[
+        float, typer.Option(help="Share of the documents held out (of the tokens, for a single document).")
+    ] = 0.1,
+    seed: Annotated[
+        int | None, typer.Option(help="Draw the held-out documents at random. By default: the last ones.")
+    ] = None,
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
     dependence: Annotated[
         str | None,
-        typer.Option(help="Dependence of tokens: iid, cluster, HAC or bootstrap. By default chosen by the number of documents."),
+        typer.Option(
+            help="Dependence of tokens: iid, cluster, HAC or bootstrap. By default chosen by the number of documents."
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Save the table: .csv, .html or .json.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw perplexity with intervals: .png, .svg or .pdf.")] = None,
@@ -53,6 +67,7 @@ def compare(
     from statlm.comparison.compare import compare as compare_models
     from statlm.comparison.ladder import ladder
     from statlm.models.ngram import NGram
+    from statlm.models.softmax import SoftmaxRegression
     from statlm.report.tables import check_suffix, print_table, save_table
 
     if max_n < 1:
@@ -61,9 +76,17 @@ def compare(
         check_suffix(output)
     corpus, name = read_corpus(texts, dataset, tokenizer, vocabulary_size, lowercase, split, encoding)
     train, held_out = corpus.split(test, seed=seed)
-    specifications = [NGram(n) for n in range(max_n + 1)]
+    # Each rung of the ladder contains the one before: main effects of k lags lie between the k-gram and the (k + 1)-gram.
+    nested: list[Any] = [NGram(n) for n in range(min(max_n, 2) + 1)]
+    for n in range(3, max_n + 1):
+        nested += [SoftmaxRegression(n - 1)] if n == 3 and lags >= 2 else []
+        nested.append(NGram(n))
+    others: list[Any] = [SoftmaxRegression(k) for k in range(2, lags + 1) if k > 2 or max_n < 3]
     if pseudo_count:
-        specifications += [NGram(n, pseudo_count=pseudo_count) for n in range(1, max_n + 1)]
+        others += [NGram(n, pseudo_count=pseudo_count) for n in range(1, max_n + 1)]
+    if smoothing != "none":
+        others += [NGram(n, smoothing=smoothing) for n in range(min(3, max_n), max_n + 1)]
+    specifications = nested + others
     fits = {}
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -75,7 +98,7 @@ def compare(
         progress.update(task, description="Scoring held-out text")
         table = compare_models(fits, on=held_out, dependence=dependence, level=level)
         progress.advance(task)
-    rungs = ladder({str(s): fits[str(s)] for s in specifications[: max_n + 1]})
+    rungs = ladder({str(s): fits[str(s)] for s in nested})
     title = (
         f"{name}: {corpus.ndocuments:,} {'document' if corpus.ndocuments == 1 else 'documents'}, "
         f"{corpus.vocabulary.size:,} types ({tokenizer}); fitted to {train.nobs:,} tokens, held out {held_out.nobs:,}"

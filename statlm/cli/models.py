@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from statlm.cli.texts import (
     read_corpus,
     read_like,
 )
+from statlm.errors import SpecificationError
 
 FitFolder = Annotated[Path, typer.Argument(help="Folder of a fit that `statlm fit` saved.", show_default=False)]
 CovName = Annotated[str, typer.Option(help="Standard errors: nonrobust, opg, HC0, cluster or HAC.")]
@@ -27,8 +28,13 @@ Level = Annotated[float, typer.Option(help="Confidence level of the intervals.")
 def fit(
     texts: Texts = None,
     output: Annotated[Path | None, typer.Option(help="Save the fit to this folder.")] = None,
-    n: Annotated[int, typer.Option("--n", help="Length of the n-gram: 1 to 8.")] = 3,
-    pseudo_count: Annotated[float, typer.Option(help="Added to each count; 0 is maximum likelihood.")] = 0.0,
+    model: Annotated[str, typer.Option(help="ngram or softmax.")] = "ngram",
+    n: Annotated[int, typer.Option("--n", help="Length of the n-gram.")] = 3,
+    pseudo_count: Annotated[float, typer.Option(help="Added to each count of an n-gram; 0 is maximum likelihood.")] = 0.0,
+    smoothing: Annotated[str | None, typer.Option(help="Smoothing of an n-gram, as modified-kneser-ney.")] = None,
+    lags: Annotated[int, typer.Option(help="Number of previous tokens in a softmax regression.")] = 1,
+    interactions: Annotated[str | None, typer.Option(help="Of the lags in a softmax regression: pairwise or all.")] = None,
+    ridge: Annotated[float | None, typer.Option(help="Strength of a ridge penalty on a softmax regression.")] = None,
     dataset: DatasetName = None,
     tokenizer: TokenizerName = "char",
     vocabulary_size: VocabularySize = None,
@@ -41,11 +47,21 @@ def fit(
 
     Examples: statlm fit novel.txt --n 4 --pseudo-count 0.01 --output novel-4gram
               statlm fit --dataset sotu --n 2 --cov cluster
+              statlm fit --model softmax --lags 2 --split paragraph novel.txt
     """
     from statlm.models.ngram import NGram
+    from statlm.models.softmax import SoftmaxRegression
 
+    specification: Any
+    if model == "ngram":
+        specification = NGram(n, smoothing=smoothing, pseudo_count=pseudo_count)
+    elif model == "softmax":
+        penalty = None if ridge is None else "ridge"
+        specification = SoftmaxRegression(lags, interactions=interactions, penalty=penalty, strength=ridge)
+    else:
+        raise SpecificationError(f"There is no model {model!r}. Use ngram or softmax.")
     corpus, _ = read_corpus(texts, dataset, tokenizer, vocabulary_size, lowercase, split, encoding)
-    fitted = NGram(n, pseudo_count=pseudo_count).fit(corpus)
+    fitted = specification.fit(corpus)
     typer.echo(str(fitted.summary(cov=cov)))
     if output is not None:
         fitted.save(output)
@@ -82,7 +98,9 @@ def perplexity(
     dependence: Annotated[
         str | None, typer.Option(help="iid, cluster, HAC or bootstrap. By default chosen by the number of documents.")
     ] = None,
-    tokens: Annotated[Path | None, typer.Option(help="Save a row a token (surprisal, entropy, rank) to this .csv file.")] = None,
+    tokens: Annotated[
+        Path | None, typer.Option(help="Save a row a token (surprisal, entropy, rank) to this .csv file.")
+    ] = None,
 ) -> None:
     """Score texts with a saved fit: perplexity with its interval, bits per byte, and what caused infinities.
 
@@ -107,7 +125,11 @@ def perplexity(
         kinds = f"{impossible.sum():,} of {len(obs):,} tokens have probability 0 under the model"
         unknown = f", {corpus.nunknown:,} of them unknown to its vocabulary" if corpus.nunknown else ""
         known = obs[~impossible]
-        typer.echo(f"                {kinds}{unknown}; perplexity of the others {np.exp(-known.mean()):.6g}" if len(known) else kinds)
+        typer.echo(
+            f"                {kinds}{unknown}; perplexity of the others {np.exp(-known.mean()):.6g}"
+            if len(known)
+            else kinds
+        )
     else:
         estimate = perplexity_estimate(held, dependence)
         low, high = np.exp(estimate.interval(level))
@@ -128,7 +150,9 @@ def generate(
     top_p: Annotated[float | None, typer.Option(help="Draw only from the smallest set of this probability.")] = None,
     samples: Annotated[int, typer.Option(help="Number of continuations.")] = 1,
     seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 0,
-    log_probabilities: Annotated[bool, typer.Option("--log-probabilities", help="Print what was drawn, token by token.")] = False,
+    log_probabilities: Annotated[
+        bool, typer.Option("--log-probabilities", help="Print what was drawn, token by token.")
+    ] = False,
 ) -> None:
     """Continue a text with a saved fit.
 

@@ -76,7 +76,7 @@ def compare(
                 f"{model.corpus.nobs:,} tokens, different fingerprints), so their AIC and BIC cannot be compared. Fit all to "
                 "one corpus; to compare only on held-out text use paired_test(a.on(test), b.on(test))."
             )
-    table = pd.DataFrame([_training_row(name, model) for name, model in named.items()])
+    table = pd.DataFrame([_training_row(name, model) for name, model in named.items()]).astype({"dof": "Int64"})
     notes: list[str] = []
     if on is None:
         table = table.sort_values("aic", kind="stable").reset_index(drop=True)

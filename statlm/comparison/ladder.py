@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from statlm.errors import SmallCountsWarning, SpecificationError
@@ -45,7 +46,14 @@ def ladder(models: Mapping[str, Any]) -> pd.DataFrame:
         raise SpecificationError(f"A ladder needs at least two models and got {len(names)}.")
     rows = []
     sparse = []
+    same = []
     for small, large in zip(names[:-1], names[1:], strict=True):
+        if models[small].dof == models[large].dof:
+            same.append(f"{small} and {large}")
+            rows.append(
+                {"small": small, "large": large, "statistic": np.nan, "dof": 0, "p_value": np.nan, "per_dof": float("inf")}
+            )
+            continue
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             test = lr_test(models[small], models[large])
@@ -65,12 +73,15 @@ def ladder(models: Mapping[str, Any]) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    table.attrs["notes"] = (
-        [
+    notes = []
+    if sparse:
+        notes.append(
             f"Fewer than 5 observations a parameter in {', '.join(sparse)}: the chi-square distribution is a poor guide there. "
             'Use markov_order_test(corpus, method="bootstrap").'
-        ]
-        if sparse
-        else []
-    )
+        )
+    if same:
+        notes.append(
+            f"{', '.join(same)} have equally many parameters on this text, so there is nothing to test between them."
+        )
+    table.attrs["notes"] = notes
     return table

@@ -24,7 +24,8 @@ class NGramCounts:
     raw : tuple of n (K_m,) int32 arrays
         Occurrences as an observation, for m = 1, ..., n. An n-gram that only ever was conditioned on has 0.
     arrival : (nids,) int64 array
-        Where each token id occurs first in the text; a place beyond its end for one that never does.
+        Where each token id occurs first in the text, a place beyond its end for one that never does; or another numbering
+        of the types for `last_rows`.
     """
 
     index: NGramIndex

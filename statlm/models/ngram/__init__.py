@@ -5,6 +5,7 @@ from statlm.models.ngram.mixture import MixtureNGram
 from statlm.models.ngram.smoothing import (
     AbsoluteDiscounting,
     Additive,
+    HeldOutDiscount,
     JelinekMercer,
     Katz,
     KneserNey,
@@ -18,6 +19,7 @@ from statlm.models.ngram.specification import NGram
 __all__ = [
     "AbsoluteDiscounting",
     "Additive",
+    "HeldOutDiscount",
     "InterpolatedNGram",
     "JelinekMercer",
     "Katz",

@@ -31,8 +31,8 @@ class NGram:
         1 (unigram, no context) to 16. ``n=0`` is the uniform distribution, with nothing to estimate.
     smoothing : None, str or Smoothing
         None is maximum likelihood. By name, with default settings: "additive", "witten-bell", "absolute-discounting",
-        "kneser-ney", "modified-kneser-ney", "katz", "jelinek-mercer", "pitman-yor"; or an object with settings, such as
-        ``slm.KneserNey(discount=0.75)``.
+        "kneser-ney", "modified-kneser-ney", "katz", "jelinek-mercer", "pitman-yor", "held-out-discount"; or an object with
+        settings, such as ``slm.KneserNey(discount=0.75)``.
     pseudo_count : float
         Added to each count; short for ``smoothing=slm.Additive(pseudo_count)``.
 

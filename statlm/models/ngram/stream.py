@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from statlm.numerics.document_stream import document_stream
@@ -28,4 +30,7 @@ def count_corpus(corpus: Corpus, n: int) -> NGramCounts:
         observed = np.zeros(len(stream), bool)
         observed[observations] = True
         observed &= stream < vocabulary.size
-    return count_ngrams(stream, observed, n, vocabulary.bos, vocabulary.pad, vocabulary.nids)
+    counts = count_ngrams(stream, observed, n, vocabulary.bos, vocabulary.pad, vocabulary.nids)
+    arrival = counts.arrival.copy()
+    arrival[[vocabulary.unk, vocabulary.bos, vocabulary.eos]] = -3, -2, -1  # they are numbered before all that occur
+    return replace(counts, arrival=arrival)

@@ -20,6 +20,7 @@ MAX_COMPLETIONS = 50
 INTERCEPT_PRIORITY = 100.0
 # Gradient norms an observation at which a step that is still large raises the suspicion that the maximum is at infinity.
 SUSPICIONS = (1e-6, 1e-8, 0.0)
+PATIENCE = 30  # steps after which steps that are still large are suspect whatever the gradient
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,8 @@ def estimate(
         live = np.flatnonzero(possible.sum(axis=1) > 1)  # the others are certain and say nothing
         data = GroupedLogit(design[live], counts[live], possible[live], free)
         data = replace(data, free=identified(data, reference, priority))
+        if len(live) == 0:  # separated completely: every observation is certain in the limit, and no coefficient finite
+            return Estimate(np.zeros(shape), data.free, tuple(directions), iterations, 0.0, True)
         coefficients = smoothed_start(data) if coefficients is None else restarted(data, coefficients)
         direction = None
         for suspicion in SUSPICIONS:
@@ -131,7 +134,7 @@ def _maximise(
     def watch(iteration: int, value: float, norm: float, step: float) -> bool:
         if progress is not None:
             progress(before + iteration, value, norm)
-        return norm < suspicion and step > 0.9
+        return step > 0.9 and (norm < suspicion or (suspicion > 0 and iteration >= PATIENCE))
 
     return maximise(data, start, ridge=ridge, max_iterations=max_iterations, watch=watch)
 

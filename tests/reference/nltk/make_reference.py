@@ -3,8 +3,7 @@
     python make_reference.py
 
 Kept are alpha and gamma of p(w | c) = alpha + gamma p(w | c'), for the trigrams without marks in their context. Not kept are
-the lower distributions: nltk ends at the relative frequency of 1-grams, its start marks counted among them, and its
-Kneser-Ney divides continuation counts by those of all n-grams, where a proper distribution divides by those of the context.
+the lower distributions: nltk ends at the relative frequency of 1-grams, its start marks counted among them.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from statlm.errors import SpecificationError
 from statlm.models.ngram.smoothing.absolute_discounting import AbsoluteDiscounting
 from statlm.models.ngram.smoothing.additive import Additive
 from statlm.models.ngram.smoothing.estimated import Smoothing
+from statlm.models.ngram.smoothing.held_out_discount import HeldOutDiscount
 from statlm.models.ngram.smoothing.jelinek_mercer import JelinekMercer
 from statlm.models.ngram.smoothing.katz import Katz
 from statlm.models.ngram.smoothing.kneser_ney import KneserNey
@@ -19,6 +20,7 @@ from statlm.models.ngram.smoothing.witten_bell import WittenBell
 __all__ = [
     "AbsoluteDiscounting",
     "Additive",
+    "HeldOutDiscount",
     "JelinekMercer",
     "Katz",
     "KneserNey",
@@ -38,6 +40,7 @@ SMOOTHINGS: dict[str, type[Any]] = {
     "katz": Katz,
     "jelinek-mercer": JelinekMercer,
     "pitman-yor": PitmanYor,
+    "held-out-discount": HeldOutDiscount,
 }
 
 

@@ -17,8 +17,9 @@ from statlm.numerics.ngram_counts import NGramCounts
 class AbsoluteDiscounting(FromCounts):
     r"""Interpolated absolute discounting.
 
-    .. math:: p_m(w \mid c) = \frac{\max(n_{cw} - D_m, 0)}{n_c} + \frac{D_m \, N_{1+}(c\, \bullet)}{n_c} \, p_{m-1}(w \mid
-    c')
+    .. math::
+
+        p_m(w \mid c) = \frac{\max(n_{cw} - D_m, 0)}{n_c} + \frac{D_m \, N_{1+}(c\, \bullet)}{n_c} \, p_{m-1}(w \mid c')
 
     with :math:`N_{1+}(c\, \bullet)` the number of different tokens seen after c, and :math:`D_m = t_1 / (t_1 + 2 t_2)`,
     where

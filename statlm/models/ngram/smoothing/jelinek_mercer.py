@@ -61,7 +61,7 @@ class JelinekMercer:
 
     Examples
     --------
-    >>> import statlm as slm
+    >>> import numpy as np, statlm as slm
     >>> draws = np.random.default_rng(0).geometric(0.2, size=(200, 10)).cumsum(axis=1) % 20
     >>> fit = slm.NGram(n=2, smoothing="jelinek-mercer").fit(slm.Corpus.from_tokens(list(draws), eos=False))
     >>> bool(0 < fit.params[1] < 1), fit.std_errors()[1:].round(2).tolist()

@@ -94,10 +94,8 @@ class ModifiedKneserNey(FromCounts):
 def _last_by_raw_count(counts: NGramCounts) -> dict[int, Array]:
     """For m below n, what the counts of counts 0 to 4 change by where the last m-gram enters with its raw count."""
     index = counts.index
-    rank = counts.arrival.copy()
-    rank[index.start] = -1  # before all that occur; the ends come next
     moved = {}
-    for m, row in enumerate(counts.last_rows(rank), start=1):
+    for m, row in enumerate(counts.last_rows(counts.arrival), start=1):
         if m < index.n:
             change = np.zeros(6, np.int64)
             change[min(int(counts.raw[m - 1][row]), 5)] += 1
