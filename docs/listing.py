@@ -55,7 +55,8 @@ def members(module: Any) -> list[str]:
         names = [
             name
             for name, value in own.items()
-            if not name.startswith("_") and (isfunction(value) or (isclass(value) and not getattr(value, "_is_protocol", False)))
+            if not name.startswith("_")
+            and (isfunction(value) or (isclass(value) and not getattr(value, "_is_protocol", False)))
         ]
     found = []
     for name in names:
@@ -71,8 +72,8 @@ def page() -> str:
     """The page as MyST Markdown."""
     parts = [
         "# API",
-        "Every public name, made from the package itself: `python docs/listing.py` writes this page, and a test fails where it "
-        "lags behind.\nWhat each verb answers, in a sentence, is on the page [verbs](verbs.md).",
+        "Every public name, made from the package itself: `python docs/listing.py` writes this page, and a test fails "
+        "where it lags behind.\nWhat each verb answers, in a sentence, is on the page [verbs](verbs.md).",
         "```{code-block} python\nimport statlm as slm\n```",
     ]
     for title, names in groups().items():

@@ -42,12 +42,25 @@ def resolve_cov(cov: str | Covariance | Dependence) -> Covariance:
 def vcov(model: Likelihood, cov: str | Covariance | Dependence = "nonrobust") -> Array:
     """(p, p) covariance matrix of the parameters.
 
+    Parameters
+    ----------
+    model : Likelihood
+        At its estimate, on the corpus it was fitted to.
+    cov : str or object
+        As of `std_errors`.
+
     Raises
     ------
     SpecificationError
         If the matrix would be too large to hold.
     SingularInformation
         If the information has no inverse.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> vcov(slm.NGram(n=1).fit(slm.Corpus.from_text("abba"))).tolist()  # p (1 - p) / n
+    [[0.0625]]
     """
     p = len(model.params)
     if p > MAX_DENSE:
@@ -67,6 +80,12 @@ def std_errors(model: Likelihood, cov: str | Covariance | Dependence = "nonrobus
         At its estimate, on the corpus it was fitted to.
     cov : str or object
         "nonrobust", "opg", "HC0", "cluster", "HAC", or an object with settings such as ``HAC(lags=8)``.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> std_errors(slm.NGram(n=1).fit(slm.Corpus.from_text("abba"))).tolist()  # sqrt(p (1 - p) / n)
+    [0.25]
     """
     return root_of_variances(resolve_cov(cov).variances(model))
 

@@ -37,9 +37,14 @@ def conf_int(model: Likelihood, level: float = 0.95, cov: str | Covariance | Dep
     -------
     DataFrame
         Columns ``conf_low``, ``conf_high``; a row a parameter, indexed by response and term.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> conf_int(slm.NGram(n=1).fit(slm.Corpus.from_text("abba" * 25))).round(3).values.tolist()
+    [[0.402, 0.598]]
     """
     chosen = resolve_cov(cov)
     errors = root_of_variances(chosen.variances(model))
     half = half_width(level, chosen.reference_dof(model)) * errors
     return pd.DataFrame({"conf_low": model.params - half, "conf_high": model.params + half}, index=model.param_names)
-

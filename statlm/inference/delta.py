@@ -136,5 +136,6 @@ def jacobian(g: Callable[[Array], Any], params: Array) -> Array:
         up, down = params.copy(), params.copy()
         up[j] += step
         down[j] -= step
-        columns.append((values_of(g(up)) - values_of(g(down))) / (up[j] - down[j]))
+        width = up[j] - down[j]  # as rounded
+        columns.append((values_of(g(up)) - values_of(g(down))) / width)
     return np.stack(columns, axis=1) if columns else np.zeros((len(values_of(g(params))), 0))

@@ -128,15 +128,32 @@ def mean_estimate(
     )
 
 
-def perplexity_estimate(
-    model: Predictive, dependence: str | Dependence | SeriesDependence | None = None
-) -> MeanEstimate:
+def perplexity_estimate(model: Predictive, dependence: str | Dependence | SeriesDependence | None = None) -> MeanEstimate:
     """Mean log-loss of a model on its corpus, nats a token, with its standard error; its exponential is the perplexity.
+
+    Parameters
+    ----------
+    model : Predictive
+    dependence : str or object, optional
+        As of `perplexity_interval`.
+
+    Returns
+    -------
+    MeanEstimate
+        The mean, its standard error, and the assumption on dependence in words.
 
     Raises
     ------
     NoEstimate
         If the perplexity is infinite.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> train, test = slm.Corpus.from_text("abracadabra" * 20).split(test=0.5)
+    >>> estimate = perplexity_estimate(slm.NGram(n=1).fit(train).on(test), "iid")
+    >>> estimate.dependence, round(estimate.std_error, 3)
+    ('independent observations (110), as asked', 0.059)
     """
     losses = -model.loglike_obs()
     impossible = int(np.count_nonzero(np.isinf(losses)))

@@ -20,6 +20,7 @@ from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
 DEPENDENT = 1e-12  # an eigenvalue of a correlation matrix this small is rounding error
+BEYOND = 1e-9  # share of the distance from the estimate
 SPELLED = 3  # restrictions written out in the null hypothesis
 
 
@@ -170,10 +171,12 @@ def _check_interior(model: Likelihood, gradients: Matrix, values: Array) -> None
     unit = sparse.csr_array((np.ones(len(which)), (np.arange(len(which)), which)), shape=(len(which), len(params)))
     inverse = dense(solve(bread(model), unit.T))  # (p, q)
     # The others move along as their covariance with the restricted ones says, so that probabilities still sum to 1.
-    if _possible(model, params + inverse @ np.linalg.solve(inverse[which], value - params[which])):
+    # A value is in the interior where a little beyond it is possible too.
+    further = (1 + BEYOND) * (value - params[which])
+    if _possible(model, params + inverse @ np.linalg.solve(inverse[which], further)):
         return
-    for j, column, there in zip(which, inverse.T, value, strict=True):
-        if not _possible(model, params + column * (there - params[j]) / column[j]):
+    for j, column, there, distance in zip(which, inverse.T, value, further, strict=True):
+        if not _possible(model, params + column * distance / column[j]):
             response, term = model.param_names[j]
             raise NoEstimate(
                 f"The null hypothesis puts the parameter {(response, term)!r} (estimated {params[j]:.4g}) at {there:.4g}, "

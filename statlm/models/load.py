@@ -16,6 +16,11 @@ MODELS = {"NGram": "statlm.models.ngram", "SoftmaxRegression": "statlm.models.so
 def load(folder: str | os.PathLike[str]) -> Fit:
     """Read a fit that `Fit.save` wrote.
 
+    Parameters
+    ----------
+    folder : path
+        What `Fit.save` was given.
+
     Raises
     ------
     DamagedFile

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from statlm.numerics.grouped_logit import Curvature, GroupedLogit
+from statlm.numerics.blas_threads import single_threaded
 from statlm.numerics.ridge import Ridge
 from statlm.numerics.types import Array
 
@@ -129,7 +130,8 @@ def newton_direction(curvature: Curvature, gradient: Array, ridge: Ridge | None,
             return scipy.linalg.cho_solve(factor, gradient / scale, check_finite=False) / scale
         except scipy.linalg.LinAlgError:
             pass  # numerically singular: conjugate gradients move only where there is information
-    return conjugate_gradients(curvature, gradient, ridge, min(0.1, max(norm**0.5, 1e-10)))
+    with single_threaded():
+        return conjugate_gradients(curvature, gradient, ridge, min(0.1, max(norm**0.5, 1e-10)))
 
 
 def conjugate_gradients(curvature: Curvature, right: Array, ridge: Ridge | None, tolerance: float) -> Array:

@@ -135,9 +135,7 @@ def _programme(data: GroupedLogit) -> Array | None:
     unseen = np.flatnonzero(~seen)
     if len(unseen) == 0:
         return None
-    falls = sparse.csr_array(
-        (np.ones(len(unseen)), (unseen, np.arange(len(unseen)))), shape=(len(context), len(unseen))
-    )
+    falls = sparse.csr_array((np.ones(len(unseen)), (unseen, np.arange(len(unseen)))), shape=(len(context), len(unseen)))
     system = sparse.hstack([predictors, levels, falls], format="csr")
     found = scipy.optimize.linprog(
         -np.concatenate([np.zeros(data.nfree + contexts), np.ones(len(unseen))]),
@@ -145,7 +143,9 @@ def _programme(data: GroupedLogit) -> Array | None:
         b_ub=np.zeros(len(unseen)),
         A_eq=system[np.flatnonzero(seen)],
         b_eq=np.zeros(int(seen.sum())),
-        bounds=np.concatenate([np.tile([-np.inf, np.inf], (data.nfree + contexts, 1)), np.tile([0.0, 1.0], (len(unseen), 1))]),
+        bounds=np.concatenate(
+            [np.tile([-np.inf, np.inf], (data.nfree + contexts, 1)), np.tile([0.0, 1.0], (len(unseen), 1))]
+        ),
         method="highs",
         options={"primal_feasibility_tolerance": 1e-10},
     )
@@ -202,4 +202,3 @@ def _checked(data: GroupedLogit, direction: Array) -> Array | None:
     harmless = bool((np.where(observed, level - moved, 0.0) <= TOLERANCE).all())
     lowers = bool((data.possible & (moved < level - 1e3 * TOLERANCE)).any())
     return direction if harmless and lowers else None
-

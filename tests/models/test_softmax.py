@@ -405,7 +405,7 @@ def test_two_lags_separate_where_no_margin_is_zero():
     assert after(fit, "aa")["b"] == after(fit, "bb")["a"] == 0.0
     assert_allclose(after(fit, "ab")["a"], 0.5, rtol=1e-9)
     assert_allclose(fit.loglike, 16 * np.log(0.5), rtol=1e-12)
-    assert len(fit.params) == 1  # of the three, one combination is estimable: the odds after mixed contexts
+    assert len(fit.params) == 2  # the log-odds after each of the mixed contexts; a third combination is infinite
     assert fit.dof == 3
 
 
@@ -485,7 +485,8 @@ def test_a_threshold_in_a_covariate_separates():
     found = estimation.estimate(sparse.csr_array(x), counts, sparse.csc_array([[1.0], [0.0]]), 0)
     (direction,) = found.directions
     assert_array_equal(
-        remaining(x @ direction, np.ones((5, 2), bool)), [[True, False], [True, False], [True, True], [False, True], [False, True]]
+        remaining(x @ direction, np.ones((5, 2), bool)),
+        [[True, False], [True, False], [True, True], [False, True], [False, True]],
     )
     assert found.free.sum() == 1
 
@@ -529,7 +530,9 @@ def test_notes_say_how_many_coefficients_are_infinite(corpus):
     fit = slm.SoftmaxRegression(1).fit(corpus)
     infinite = fit.dof - len(fit.params)
     assert infinite > 0
-    assert any(f"Separation: {infinite} of {fit.dof} coefficients run off to infinity" in note for note in fit.likelihood.notes())
+    assert any(
+        f"Separation: {infinite} of {fit.dof} coefficients run off to infinity" in note for note in fit.likelihood.notes()
+    )
     assert any("reference response 'a'" in note for note in fit.likelihood.notes())
     ridge = slm.SoftmaxRegression(1, penalty="ridge", strength=1.0).fit(corpus)
     assert any("do not include the bias" in note for note in ridge.likelihood.notes())
@@ -541,7 +544,9 @@ def test_notes_say_how_many_coefficients_are_infinite(corpus):
 
 def test_ridge_shrinks_from_maximum_likelihood_to_the_unigram(corpus):
     ml, null = slm.SoftmaxRegression(1).fit(corpus), slm.SoftmaxRegression(0).fit(corpus)
-    logliks = [slm.SoftmaxRegression(1, penalty="ridge", strength=s).fit(corpus).loglike for s in (1e-5, 0.1, 1.0, 10.0, 1e7)]
+    logliks = [
+        slm.SoftmaxRegression(1, penalty="ridge", strength=s).fit(corpus).loglike for s in (1e-5, 0.1, 1.0, 10.0, 1e7)
+    ]
     assert (np.diff([ml.loglike, *logliks]) < 0).all()
     assert_allclose(logliks[0], ml.loglike, atol=0.01)
     assert_allclose(logliks[-1], null.loglike, rtol=1e-5)

@@ -13,6 +13,7 @@ HEAD = """# Simulations
 Coverage of nominal 95 % intervals and size of 5 % tests, as measured by `tests/simulation` with fixed seeds:
 `pytest tests/simulation --slow --write-simulations docs/simulations.md` writes this page.
 The Monte-Carlo error is the standard deviation of the rate at its nominal value; the tests allow 3.3 of them.
+Replicates are corpora; for transition probabilities they are rows of the matrix, 3 a corpus.
 
 | what | setting | nominal | measured | Monte-Carlo error | replicates |
 | --- | --- | --- | --- | --- | --- |
