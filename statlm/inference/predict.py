@@ -82,7 +82,9 @@ def predict(
         raise SpecificationError("There is no context to predict from. Give at least one, as in predict(['th']).")
     probabilities = np.exp(model.logprobs(context_array(vocabulary, ids)))  # (m, V)
     m, size = probabilities.shape
-    labels = [context if isinstance(context, str) else vocabulary.decode(i) for context, i in zip(contexts, ids, strict=True)]
+    labels = [
+        context if isinstance(context, str) else vocabulary.decode(i) for context, i in zip(contexts, ids, strict=True)
+    ]
     table = pd.DataFrame(
         {
             "context": np.repeat(np.array(labels, dtype=object), size),
@@ -111,7 +113,9 @@ def _unseen(model: Predictive, ids: list[Array], labels: list[str]) -> str:
     if counts.all():
         return ""
     missing = [label for label, count in zip(labels, counts, strict=True) if count == 0]
-    short = model.memory is not None and any(len(i) < model.memory for i, count in zip(ids, counts, strict=True) if count == 0)
+    short = model.memory is not None and any(
+        len(i) < model.memory for i, count in zip(ids, counts, strict=True) if count == 0
+    )
     hint = (
         f" A context shorter than the model's memory of {model.memory} tokens is read as the beginning of a document."
         if short

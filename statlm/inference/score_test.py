@@ -148,6 +148,7 @@ def _check_same(null: Likelihood, there: Likelihood, small_name: str, large_name
     l0, l1 = float(null.loglike_obs().sum()), float(there.loglike_obs().sum())
     raise NotNested(
         f"The {large_name} does not stand at the estimate of the {small_name} (log-likelihoods {l1:,.4f} and {l0:,.4f} "
-        "nats), and cannot be moved there by the names of the parameters: they differ, as with another reference class or "
-        "under separation. Pass large.at(params) with the parameters that give the smaller model's probabilities."
+        "nats), and cannot be moved there by the names of the parameters. With another reference class pass "
+        "large.at(params), the parameters that give the smaller model's probabilities; where the larger model is "
+        "separated, so that its limit rules out what the smaller one allows, use lr_test(small, large)."
     )

@@ -20,4 +20,4 @@ def single_threaded() -> AbstractContextManager[Any]:
     Thousands of small products are slower on two threads than on one, and several times slower where the machine is busy,
     because the threads spin while they wait for each other.
     """
-    return _controller().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return _controller().limit(limits=1, user_api="blas")

@@ -19,6 +19,7 @@ MAX_HALVINGS = 40
 MAX_CG = 2000
 # A step that moves a log-odds by more trusts the quadratic model where it is far off; probabilities of 1e-40 have no curvature.
 MAX_MOVE = 4.0
+LAST_MOVE = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def maximise(
     ridge : Ridge, optional
     tolerance : float
         Converged means a largest gradient entry below this an observation, and a last step that no longer moves any linear
-        predictor by more than 1e-3.
+        predictor by more than 1e-5: Newton's method doubles the digits, so the coefficients then have ten.
     max_iterations : int
     watch : callable, optional
         Called with (iteration, loglike, gradient norm, step); stops when it returns true.
@@ -84,7 +85,7 @@ def maximise(
         if ridge is not None:
             gradient -= ridge.product(coefficients)[data.index]
         norm = float(np.abs(gradient).max(initial=0.0)) / data.nobs
-        if norm < tolerance and step_size < 1e-3:
+        if norm < tolerance and step_size < LAST_MOVE:
             return Optimum(coefficients, data.loglike(logp), norm, step_size, full, iteration - 1, True)
         curvature = data.curvature(data.totals[:, None] * probabilities)
         direction = newton_direction(curvature, gradient, ridge, norm)

@@ -184,11 +184,13 @@ class Trails:
         order = edges[np.argsort(place)].tolist()
         exits = [order[start:stop] for start, stop in zip(first, first + total, strict=True)]
         exits.append(list(range(len(following) - 1, n - 1, -1)))
+        leave = [context.pop for context in exits]
         path: list[int] = []
+        append = path.append
         row = int(self.row[0])
-        for _ in range(len(following)):
-            entry = exits[row].pop()
-            path.append(entry)
+        for _ in following:  # every edge is used once
+            entry = leave[row]()
+            append(entry)
             row = following[entry]
         taken = np.array(path)
         return taken[taken < n]

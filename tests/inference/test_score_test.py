@@ -1,4 +1,6 @@
-"""The score test is Pearson's chi-square where that exists, equals the others in large samples, and knows where it stands."""
+"""The score test is Pearson's chi-square where that exists, and the other tests in large samples; it knows where it stands."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,8 +128,25 @@ def test_restricted_parameters_can_be_named(fits):
 
 def test_a_larger_model_with_another_reference_is_refused(corpus, fits):
     other = slm.SoftmaxRegression(lags=2, reference="c").fit(corpus)
-    with pytest.raises(NotNested, match=r"does not stand at the estimate of the softmax 1 lag .*another reference class"):
+    with pytest.raises(
+        NotNested, match=r"does not stand at the estimate of the softmax 1 lag .*another reference class pass large.at"
+    ):
         slm.score_test(fits[1], other)
+
+
+def test_a_separated_larger_model_is_refused_and_its_unlimited_likelihood_is_not():
+    corpus = slm.Corpus.from_tokens([list("abacbcabcaabbacbac" * 6)], given=1)  # no c after c
+    small, large = (slm.SoftmaxRegression(lags=k).fit(corpus) for k in (0, 1))
+    with pytest.raises(NotNested, match=r"separated, so that its limit rules out .* use lr_test"):
+        slm.score_test(small, large)
+    free = np.ones_like(large.likelihood.free)
+    free[:, large.likelihood.reference] = False
+    unlimited = replace(large.likelihood, directions=(), free=free)
+    table = np.zeros((3, 3))
+    np.add.at(table, (corpus.contexts(1)[:, 0], corpus.targets), 1)
+    assert_allclose(
+        slm.score_test(small, unlimited).statistic, chi2_contingency(table, correction=False).statistic, rtol=1e-9
+    )
 
 
 def test_swapped_or_equal_models_are_refused(fits):
