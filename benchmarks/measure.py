@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 
-def run_case(script: str, case: str, *arguments: str) -> dict[str, Any]:
-    """What the case of a script printed as JSON, with the peak memory of its process in GiB."""
-    done = subprocess.run([sys.executable, script, "--case", case, *arguments], capture_output=True, text=True, check=False)
+def run_case(script: str, case: str, *arguments: str, limit: float | None = None) -> dict[str, Any]:
+    """What the case of a script printed as JSON, with the peak memory of its process in GiB; `limit` in seconds."""
+    command = [sys.executable, script, "--case", case, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
     if done.returncode:
         raise SystemExit(f"{case} failed:\n{done.stderr}")
     return dict(json.loads(done.stdout.splitlines()[-1]))

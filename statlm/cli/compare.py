@@ -57,6 +57,7 @@ def compare(
     interval on the held-out text, bits per byte, and the paired difference from the best (nats a token) with its standard
     error and p-value. Below, the likelihood-ratio ladder, and which models the data cannot tell apart.
 
+    \b
     Examples: statlm compare
               statlm compare novel.txt --split paragraph --max-n 4
               statlm compare folder/ --tokenizer word --vocabulary-size 5000 --output table.html --plot perplexity.png

@@ -45,6 +45,7 @@ def fit(
 ) -> None:
     """Fit one model to a text, print its summary, and save it on request.
 
+    \b
     Examples: statlm fit novel.txt --n 4 --pseudo-count 0.01 --output novel-4gram
               statlm fit --dataset sotu --n 2 --cov cluster
               statlm fit --model softmax --lags 2 --split paragraph novel.txt
@@ -76,6 +77,7 @@ def summary(
 ) -> None:
     """Print the summary of a saved fit, with the standard errors of your choice.
 
+    \b
     Example: statlm summary novel-4gram --cov cluster
     """
     from statlm.models.load import load
@@ -104,6 +106,7 @@ def perplexity(
 ) -> None:
     """Score texts with a saved fit: perplexity with its interval, bits per byte, and what caused infinities.
 
+    \b
     Example: statlm perplexity novel-4gram other.txt --split paragraph
     """
     import numpy as np
@@ -156,6 +159,7 @@ def generate(
 ) -> None:
     """Continue a text with a saved fit.
 
+    \b
     Example: statlm generate novel-4gram --prompt "It was" --temperature 0.8 --top-p 0.9 --seed 7
     """
     from statlm.models.load import load

@@ -77,7 +77,7 @@ def ladder(models: Mapping[str, Any]) -> pd.DataFrame:
     if sparse:
         notes.append(
             f"Fewer than 5 observations a parameter in {', '.join(sparse)}: the chi-square distribution is a poor guide there. "
-            'Use markov_order_test(corpus, method="bootstrap").'
+            'Use markov_order_test(corpus, method="bootstrap"), whose degrees of freedom leave out cells that could not occur.'
         )
     if same:
         notes.append(

@@ -12,8 +12,8 @@ from statlm.likelihood import Likelihood
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
-# Functionals handled at a time, so that memory grows with the parameters and not with their square.
-WIDTH = 256
+# Numbers held at a time, 128 MB: memory then grows with the observations or the parameters, and not with their product.
+HELD = 1 << 24
 
 
 @runtime_checkable
@@ -45,10 +45,12 @@ class Covariance(Protocol):
         ...
 
 
-def row_slices(gradients: Matrix) -> list[Matrix]:
-    """The rows of a (q, p) matrix of gradients, `WIDTH` at a time."""
+def row_slices(gradients: Matrix, height: int = 0) -> list[Matrix]:
+    """The rows of a (q, p) matrix of gradients, as many at a time as keep (p, rows) and (height, rows) arrays within `HELD`."""
+    height = max(height, gradients.shape[1])
     gradients = sparse.csr_array(gradients) if sparse.issparse(gradients) else np.asarray(gradients)
-    return [gradients[i : i + WIDTH] for i in range(0, gradients.shape[0], WIDTH)]
+    width = min(max(HELD // max(height, 1), 1), 256)
+    return [gradients[i : i + width] for i in range(0, gradients.shape[0], width)]
 
 
 def quadratic_forms(gradients: Matrix, solved: Callable[[Matrix], Matrix]) -> Array:

@@ -19,7 +19,7 @@ class HAC:
     Parameters
     ----------
     lags : int or None
-        None: the integer part of ``4 (nobs / 100)^(2/9)``, Newey and West's rule; for a single series (perplexity, a paired
+        None: for scores the integer part of ``4 (nobs / 100)^(2/9)``, Newey and West's rule; for a series (perplexity, a paired
         difference) the data-driven choice of Newey and West (1994).
 
     Notes
@@ -36,15 +36,14 @@ class HAC:
 
     def factor(self, x: Matrix, corpus: Corpus) -> MovingSums:
         """Moving sums over windows that stay within documents."""
-        return MovingSums(x, _document_bounds(corpus), self.bandwidth(x, corpus))
+        lags = rule_of_thumb(corpus.nobs) if self.lags is None else self.lags
+        return MovingSums(x, _document_bounds(corpus), lags)
 
-    def bandwidth(self, x: Matrix, corpus: Corpus) -> int:
-        """The number of lags that is used for these rows."""
-        if self.lags is not None:
-            return self.lags
-        if x.shape[1] == 1:
-            return newey_west_lags(np.asarray(x @ np.ones(1)).ravel(), _document_bounds(corpus))
-        return rule_of_thumb(corpus.nobs)
+    def variance_of_sum(self, x: Array, corpus: Corpus) -> float:
+        """Variance of the sum of one (nobs,) series of mean zero."""
+        bounds = _document_bounds(corpus)
+        lags = newey_west_lags(x, bounds) if self.lags is None else self.lags
+        return float(((MovingSums(np.asarray(x, float)[:, None], bounds, lags) @ np.ones((1, 1))) ** 2).sum())
 
     def reference_dof(self, corpus: Corpus) -> float:
         """The normal distribution."""
@@ -70,12 +69,14 @@ class MovingSums:
 
     def __matmul__(self, other: Matrix) -> Array:
         values = dense(self.x @ other)  # (nobs, q)
-        parts = []
-        zeros = np.zeros((self.lags + 1, values.shape[1]))
-        for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
-            running = np.cumsum(np.concatenate([zeros, values[start:stop], zeros[1:]]), axis=0)
-            parts.append(running[self.lags + 1 :] - running[: -self.lags - 1])
-        return np.concatenate(parts) / np.sqrt(self.lags + 1)
+        # Documents end to end with `lags` zeros after each, so that no window reaches from one into the next.
+        documents = np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+        running = np.zeros((self.lags + 1 + self.shape[0], values.shape[1]))
+        running[self.lags + 1 + np.arange(len(values)) + self.lags * documents] = values
+        np.cumsum(running, axis=0, out=running)
+        sums = running[self.lags + 1 :] - running[: -self.lags - 1]
+        sums /= np.sqrt(self.lags + 1)
+        return sums
 
 
 def rule_of_thumb(nobs: int) -> int:

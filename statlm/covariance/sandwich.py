@@ -44,7 +44,7 @@ class Sandwich:
         factor = self.dependence.factor(model.score(), model.corpus)
         gradients = identity(factor.shape[1]) if gradients is None else gradients
         parts = []
-        for some in row_slices(gradients):
+        for some in row_slices(gradients, factor.shape[0]):
             along = dense(factor @ inverse.solve(some.T))
             parts.append((along**2).sum(axis=0))
         return np.concatenate(parts) if parts else np.zeros(0)

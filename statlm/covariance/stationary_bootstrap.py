@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statlm.covariance.functionals import HELD
 from statlm.errors import SpecificationError
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
@@ -43,8 +44,13 @@ class StationaryBootstrap:
             groups = corpus.ndocuments
             sums = np.bincount(corpus.document_index, weights=x, minlength=groups)
             sizes = np.bincount(corpus.document_index, minlength=groups)
-            draws = rng.integers(groups, size=(self.replicates, groups))
-            return float((n * sums[draws].sum(1) / sizes[draws].sum(1)).var(ddof=1))
+            totals = np.empty(self.replicates)
+            at_once = max(1, HELD // groups)
+            for start in range(0, self.replicates, at_once):
+                draws = rng.integers(groups, size=(min(at_once, self.replicates - start), groups))
+                totals[start : start + len(draws)] = n * sums[draws].sum(1) / sizes[draws].sum(1)
+            # Documents drawn with replacement vary by (G - 1) / G too little, as the clustered variance without its factor does.
+            return float(totals.var(ddof=1)) * groups / (groups - 1)
         length = self.mean_block(x)
         running = np.concatenate([[0.0], np.cumsum(np.concatenate([x, x]))])  # a block may wrap around the end
         means = np.empty(self.replicates)

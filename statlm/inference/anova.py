@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import SmallCountsWarning, SpecificationError
-from statlm.inference.lr_test import _name, lr_test
+from statlm.inference.lr_test import _check_observations, _loglike, _name, lr_test
 from statlm.inference.parameters import likelihood_of
 from statlm.inference.result import TestResult
 from statlm.likelihood import Likelihood
@@ -30,7 +30,8 @@ def anova(*fits: Likelihood) -> pd.DataFrame:
     -------
     DataFrame
         A row a model: ``model``, ``dof``, ``loglike``, ``deviance``; and against the model before it ``change`` (by how much
-        the deviance falls), ``dof_change``, ``p_value``, which the first row lacks.
+        the deviance falls), ``dof_change``, ``p_value``, which the first row lacks. Between models with equally many
+        parameters there is nothing to test, and no p-value.
 
     Raises
     ------
@@ -73,22 +74,25 @@ def anova(*fits: Likelihood) -> pd.DataFrame:
             SmallCountsWarning,
             stacklevel=2,
         )
-    loglike = [tests[0].details["loglike_null"], *(test.details["loglike_alternative"] for test in tests)]
+    dof = np.array([likelihood_of(fit).dof for fit in fits])
+    deviance = np.array([-2 * _loglike(likelihood_of(fit), _name(fit)) for fit in fits])
     return pd.DataFrame(
         {
             "model": [_name(fit) for fit in fits],
-            "dof": [likelihood_of(fit).dof for fit in fits],
-            "loglike": loglike,
-            "deviance": [-2 * value for value in loglike],
-            "change": [np.nan, *(test.statistic for test in tests)],
-            "dof_change": [np.nan, *(test.dof for test in tests)],
-            "p_value": [np.nan, *(test.p_value for test in tests)],
+            "dof": dof,
+            "loglike": -deviance / 2,
+            "deviance": deviance,
+            "change": [np.nan, *-np.diff(deviance)],
+            "dof_change": [np.nan, *np.diff(dof)],
+            "p_value": [np.nan, *(np.nan if test is None else test.p_value for test in tests)],
         }
     )
 
 
-def nested_steps(fits: Sequence[Likelihood]) -> tuple[list[TestResult], list[int]]:
+def nested_steps(fits: Sequence[Likelihood]) -> tuple[list[TestResult | None], list[int]]:
     """Likelihood-ratio tests of each model against the next, and the numbers of the steps with small counts.
+
+    A step between models with equally many parameters is not tested: None.
 
     Raises
     ------
@@ -99,8 +103,13 @@ def nested_steps(fits: Sequence[Likelihood]) -> tuple[list[TestResult], list[int
         raise SpecificationError(
             f"A sequence of nested models needs at least two and got {len(fits)}. Give the smallest first."
         )
-    tests, small_counts = [], []
+    tests: list[TestResult | None] = []
+    small_counts = []
     for step, (small, large) in enumerate(pairwise(fits)):
+        if likelihood_of(small).dof == likelihood_of(large).dof:
+            _check_observations(small, large)
+            tests.append(None)
+            continue
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             tests.append(lr_test(small, large))

@@ -65,7 +65,11 @@ class MeanEstimate:
         from scipy.special import log_ndtr, stdtr
 
         if self.std_error == 0:
-            return 1.0 if self.mean == 0 else 0.0
+            if self.mean == 0:
+                return 1.0
+            raise NoEstimate(
+                f"All {self.nobs:,} values equal {self.mean:.4g}: without variation there is no standard error to test against."
+            )
         ratio = -abs(self.mean) / self.std_error
         return float(2 * (np.exp(log_ndtr(ratio)) if np.isinf(self.reference_dof) else stdtr(self.reference_dof, ratio)))
 
@@ -82,7 +86,7 @@ def choose_dependence(
             return DEPENDENCES["cluster"], f"chosen because there are {ENOUGH} or more documents"
         if corpus.ndocuments == 1:
             return DEPENDENCES["HAC"], "chosen because the text is a single document"
-        return DEPENDENCES["HAC"], f"chosen because there are fewer than {ENOUGH} documents"
+        return DEPENDENCES["HAC"], f"chosen because there are fewer than {ENOUGH} documents; how documents differ is not in it"
     if isinstance(dependence, str):
         if dependence not in DEPENDENCES:
             raise SpecificationError(

@@ -13,13 +13,14 @@ from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import NoEstimate, SpecificationError, UnseenContextWarning
 from statlm.inference.conf_int import half_width
-from statlm.likelihood import Predictive, is_likelihood
+from statlm.likelihood import Predictive, is_likelihood, is_penalised
 from statlm.numerics.repeated_rows import explicit
 from statlm.numerics.types import Array
 from statlm.text.prompts import context_array, context_ids, continuations
 
 FROM_COUNTS = ("wilson", "jeffreys", "clopper-pearson", "goodman", "sison-glaz")
 DELTA = ("wald", "logit")
+MAX_SISON_GLAZ = 50_000
 
 
 @runtime_checkable
@@ -139,6 +140,11 @@ def _intervals(
             "This model is a distribution without parameters and derivatives, so its probabilities have no standard error. "
             "Intervals exist for its held-out measures: evaluation.perplexity_interval()."
         )
+    if method in FROM_COUNTS and is_penalised(model):
+        raise SpecificationError(
+            f"The {method} interval is one for the share of a count, and these probabilities are smoothed by a pseudo-count. Use "
+            "method='wald' or 'logit', or fit without pseudo_count."
+        )
     if method in FROM_COUNTS and (cov != "nonrobust" or not isinstance(model, Tabulated)):
         raise SpecificationError(
             f"The {method} interval is computed from the counts of an n-gram, model-based (cov='nonrobust'). For other models "
@@ -166,8 +172,10 @@ def _intervals(
         if method in FROM_COUNTS:
             for row in range(m):
                 low[row], high[row] = proportion_interval(counts[row], level, method)
+            error[(counts == 0) | (counts == counts.sum(axis=1, keepdims=True))] = np.nan
         else:
-            boundary = ~positive | ((probabilities == 1.0) & (counts.sum(axis=1, keepdims=True) > 0))
+            # What never or always occurred stands on the boundary; a pseudo-count moves it inside without information.
+            boundary = (counts == 0) | (counts == counts.sum(axis=1, keepdims=True))
             exact = [proportion_interval(row, level, "clopper-pearson") for row in counts]
             low = np.where(boundary, np.stack([e[0] for e in exact]), low)
             high = np.where(boundary, np.stack([e[1] for e in exact]), high)
@@ -198,10 +206,16 @@ def proportion_interval(counts: Array, level: float, method: str) -> tuple[Array
     from statsmodels.stats.proportion import multinomial_proportions_confint, proportion_confint
 
     total = int(counts.sum())
+    if method == "sison-glaz" and total > MAX_SISON_GLAZ:
+        raise SpecificationError(
+            f"The Sison-Glaz interval searches over counts one by one, which takes too long for {total:,} observations (at most "
+            f"{MAX_SISON_GLAZ:,}). Use method='goodman', which is simultaneous too."
+        )
     if total == 0:
         raise NoEstimate("A row without observations has no share to put an interval on.")
     if method in ("goodman", "sison-glaz"):
-        found = multinomial_proportions_confint(counts, alpha=1 - level, method=method)
+        with np.errstate(divide="ignore", invalid="ignore"):  # statsmodels takes the logarithm of a count of 0
+            found = multinomial_proportions_confint(counts, alpha=1 - level, method=method)
         return found[:, 0], found[:, 1]
     name = {"wilson": "wilson", "jeffreys": "jeffreys", "clopper-pearson": "beta"}[method]
     low, high = proportion_confint(counts, total, alpha=1 - level, method=name)

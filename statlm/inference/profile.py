@@ -166,6 +166,14 @@ class Profile:
             f"not converge: a Newton step would still gain {before:.2g} nats. Use conf_int() for this parameter."
         )
 
+    def maximum(self, value: float) -> Likelihood:
+        """The likelihood at its maximum with the parameter at this value: where a score test of the value stands."""
+        if not np.isfinite(self.loglike(value)):
+            raise NoEstimate(
+                f"The parameter {self.model.param_names[self.j]!r} cannot be {value:.6g}, or it was not reached."
+            )
+        return self.model.at(self._known[value][0])
+
     def _at(self, params: Array) -> tuple[Likelihood, float] | None:
         """The likelihood at these parameters with its value; None where they are impossible."""
         try:

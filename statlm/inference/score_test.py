@@ -8,11 +8,11 @@ import numpy as np
 
 from statlm.covariance import Covariance, Dependence, NonRobust, resolve_cov
 from statlm.errors import NotNested, SpecificationError
-from statlm.inference.lr_test import _check_maximum, _check_observations, _loglike, _name
+from statlm.inference.lr_test import SHORTFALL, _check_maximum, _check_observations, _loglike, _name
 from statlm.inference.parameters import likelihood_of, positions
 from statlm.inference.result import TestResult
 from statlm.inference.wald_test import quadratic_form, referred
-from statlm.likelihood import Likelihood
+from statlm.likelihood import Likelihood, is_penalised
 from statlm.numerics.linalg import identity, solve
 from statlm.numerics.types import Array
 
@@ -63,7 +63,8 @@ def score_test(
     NotNested
         If the larger model cannot be brought to the smaller one's estimate, or has no more parameters.
     SpecificationError
-        If the smaller one is not at its maximum, or a robust covariance is asked of unnamed restrictions.
+        If the null is not at its maximum over the parameters that it leaves free, the larger model is penalised, or a robust
+        covariance is asked of unnamed restrictions.
     NoEstimate
         If an observation has probability 0.
 
@@ -98,6 +99,11 @@ def score_test(
         _check_maximum(null, _name(small))
         there, known = _moved(null, alternative)
         words = f"the {_name(small)} is enough"
+    if is_penalised(alternative):
+        raise SpecificationError(
+            f"The {_name(large)} carries a penalty, and the score test is about the likelihood alone. Pass the model "
+            "without it."
+        )
     _check_same(null, there, _name(small), _name(large))
     q = len(there.params) - len(null.params) if known is None else len(known)
     if q <= 0:
@@ -118,6 +124,15 @@ def score_test(
         statistic = float(total @ newton)
     else:
         rows = identity(len(total))[known]
+        # What a Newton step would gain over all parameters, less what of it is owed to the restrictions.
+        explained = quadratic_form(newton[known], NonRobust().of(there, rows), "nonrobust")
+        gain = (float(total @ newton) - explained) / 2
+        if gain > SHORTFALL:
+            raise SpecificationError(
+                f"The null stands {gain:.3g} nats below its maximum over the parameters that it leaves free, and the score "
+                "test holds at that maximum only. Maximise over them first, or name all parameters that are fixed "
+                "(restricted=)."
+            )
         statistic = quadratic_form(newton[known], chosen.of(there, rows), chosen.describe(there))
     return referred("Score", statistic, q, chosen.reference_dof(there), words, f"Covariance: {chosen.describe(there)}.")
 

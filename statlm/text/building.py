@@ -12,7 +12,7 @@ import pandas as pd
 from statlm.errors import CorpusError
 from statlm.numerics.types import Array
 from statlm.text import tokenizers as tk
-from statlm.text.reading import Source, Splitter, pieces
+from statlm.text.reading import CHUNK, Source, Splitter, pieces
 from statlm.text.vocabulary import Vocabulary
 
 
@@ -53,27 +53,27 @@ def from_sources(
     names: list[str] = []
     length = 0
     origin: list[int] = []  # source of each document
-    for i, source in enumerate(sources):
-        number = 0
-        for text, last in pieces(source, split):
-            found = vocabulary.encode(text)
-            sizes.add(found, ids)
-            ids.add(found.ids)
-            length += len(found.ids)
+    number = 0
+    for batch in _batches(sources, split):
+        found, ntokens = vocabulary.encode_many([text for _, text, _ in batch])
+        ends = np.array([last for _, _, last in batch]) & vocabulary.with_eos
+        after = np.cumsum(ntokens)[ends]  # tokens of the batch before each <eos>
+        here = np.insert(found.ids, after, vocabulary.eos) if ends.any() else found.ids
+        nbytes, nchars = (np.insert(column, after, 0) if ends.any() else column for column in (found.nbytes, found.nchars))
+        sizes.add(tk.Encoding(here, nbytes, nchars), ids)
+        ids.add(here)
+        for (i, _, last), count in zip(batch, ntokens.tolist(), strict=True):
+            length += count + (last and vocabulary.with_eos)
             if last:
-                if vocabulary.with_eos:
-                    ids.add(np.array([vocabulary.eos]))
-                    sizes.add_empty()
-                    length += 1
-                elif length == 0:
+                if length == 0:
                     raise CorpusError(
-                        f"Document {len(lengths) + 1:,} ({source[0]}) is empty: it holds no token to predict. Remove it, or "
-                        "use eos=True, where an empty document is the observation that it ends at once."
+                        f"Document {len(lengths) + 1:,} ({sources[i][0]}) is empty: it holds no token to predict. Remove "
+                        "it, or use eos=True, where an empty document is the observation that it ends at once."
                     )
-                number += 1
+                number = number + 1 if origin and origin[-1] == i else 1
                 lengths.append(length)
                 origin.append(i)
-                names.append(source[0] if split is None else f"{source[0]}:{number}")
+                names.append(sources[i][0] if split is None else f"{sources[i][0]}:{number}")
                 length = 0
     if covariates is not None and len(covariates) == len(sources):
         covariates = covariates.iloc[origin]
@@ -84,6 +84,21 @@ def from_sources(
     if len(tokens) == vocabulary.with_eos * len(lengths):
         raise CorpusError("The corpus is empty: there is no token in it to count. Check the file, or its tokenizer.")
     return Parts(vocabulary, tokens, starts, _given(given, starts), table, nbytes, nchars)
+
+
+def _batches(sources: Sequence[Source], split: str | Splitter | None) -> Iterator[list[tuple[int, str, bool]]]:
+    """Pieces with the number of their source, and whether a document ends with them; about `CHUNK` characters at a time."""
+    batch: list[tuple[int, str, bool]] = []
+    size = 0
+    for i, source in enumerate(sources):
+        for text, last in pieces(source, split):
+            batch.append((i, text, last))
+            size += len(text) + 1
+            if size >= CHUNK:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def from_sequences(
@@ -251,11 +266,6 @@ class _Sizes:
                         "words: use tokenizer='char' or 'bpe'."
                     )
                 column.add(values)
-
-    def add_empty(self) -> None:
-        if self.nbytes is not None and self.nchars is not None:
-            self.nbytes.add(np.zeros(1))
-            self.nchars.add(np.zeros(1))
 
     def arrays(self) -> tuple[Array | None, Array | None]:
         if self.nbytes is None or self.nchars is None:

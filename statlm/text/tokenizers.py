@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from statlm.errors import CorpusError, SpecificationError
+from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.types import Array
+from statlm.text import white_space
 
+REMEMBERED = 1 << 20  # distinct chunks whose tokens are kept
 UNKNOWN = -1  # id of a token that the tokenizer lacks; the vocabulary gives it its final number
 
 
@@ -63,6 +67,15 @@ class Tokenizer(Protocol):
 
     def state(self) -> dict[str, Any]:
         """All that is needed to make it again, as JSON values."""
+        ...
+
+
+@runtime_checkable
+class EncodesMany(Protocol):
+    """A tokenizer that cuts many texts faster than one after the other."""
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[Encoding, Array]:
+        """The tokens of all texts end to end, each cut as if alone, and the (texts,) number of tokens of each."""
         ...
 
 
@@ -143,6 +156,10 @@ class CharacterTokenizer:
             nbytes += points >= first_of_longer
         return Encoding(self._id_of_code_point[points], nbytes, np.ones(len(points), np.uint8))
 
+    def encode_many(self, texts: Sequence[str]) -> tuple[Encoding, Array]:
+        """The characters of all texts end to end, and the number of each."""
+        return self.encode("".join(texts)), np.fromiter(map(len, texts), np.int64, len(texts))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Join the characters."""
         return "".join([self.types[i] for i in ids])
@@ -181,6 +198,9 @@ class Words:
     ----------
     lowercase : bool
         Whether "The" and "the" are one type.
+    punctuation : "apart" or "attached"
+        Apart, a run of punctuation is a token of its own. Attached, text is cut at white space only, as programs for text
+        that was tokenised before do (KenLM, SRILM).
     min_count : int
         Words seen less often are left out and become ``<unk>``.
     max_size : int or None
@@ -195,9 +215,15 @@ class Words:
     lowercase: bool = False
     min_count: int = 1
     max_size: int | None = None
+    punctuation: str = "apart"
 
     def __post_init__(self) -> None:
         _check_limits(self.min_count, self.max_size)
+        if self.punctuation not in ("apart", "attached"):
+            raise SpecificationError(
+                f"punctuation={self.punctuation!r} is unknown. Use 'apart' (a token of its own) or 'attached' (cut at white "
+                "space only)."
+            )
 
     @property
     def drops_types(self) -> bool:
@@ -207,22 +233,23 @@ class Words:
     def train(self, pieces: Iterable[str]) -> HuggingFaceTokenizer:
         """Count words; the most frequent gets id 0."""
         import tokenizers
-        from tokenizers import models, normalizers, pre_tokenizers, trainers
+        from tokenizers import models, normalizers, pre_tokenizers
 
-        backend = tokenizers.Tokenizer(models.WordLevel(unk_token="<unk>"))
-        if self.lowercase:
-            backend.normalizer = normalizers.Lowercase()
-        backend.pre_tokenizer = pre_tokenizers.Whitespace()
-        unlimited = 2**31
-        backend.train_from_iterator(
-            pieces,
-            trainers.WordLevelTrainer(
-                vocab_size=unlimited if self.max_size is None else self.max_size + 1,  # one is <unk> itself
-                min_frequency=self.min_count,
-                special_tokens=["<unk>"],
-                show_progress=False,
-            ),
-        )
+        attached = self.punctuation == "attached"
+        cutter = pre_tokenizers.WhitespaceSplit() if attached else pre_tokenizers.Whitespace()
+        folding = normalizers.Lowercase() if self.lowercase else None
+        counts: Counter[str] = Counter()
+        for chunk, count in white_space.count(pieces).items():
+            _check_surrogates(chunk)
+            for word, _ in cutter.pre_tokenize_str(folding.normalize_str(chunk) if folding else chunk):
+                counts[word] += count
+        kept = sorted((word for word, count in counts.items() if count >= self.min_count), key=lambda w: (-counts[w], w))
+        unknown = " <unk>" if attached else "<unk>"  # a name that no text can hold as a word
+        numbered = {word: i for i, word in enumerate([unknown, *kept[: self.max_size]])}
+        backend = tokenizers.Tokenizer(models.WordLevel(numbered, unk_token=unknown))
+        backend.pre_tokenizer = cutter
+        if folding:
+            backend.normalizer = folding
         return HuggingFaceTokenizer(backend, "word")
 
 
@@ -292,6 +319,11 @@ class HuggingFaceTokenizer:
         ours[[i for token, i in numbered if token != unknown]] = np.arange(len(self.types))
         self._ours = ours
         self._theirs = np.flatnonzero(ours != UNKNOWN)
+        self._by_chunk = _acts_within_chunks(backend, unknown)
+        self._remembered: dict[str, tuple[list[int], list[int]]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HuggingFaceTokenizer, (self.backend, self.name)  # without what is only remembered
 
     def encode(self, text: str) -> Encoding:
         """Cut text into tokens.
@@ -301,6 +333,52 @@ class HuggingFaceTokenizer:
         CorpusError
             If the text holds a lone surrogate.
         """
+        return self.encode_many([text])[0] if self._by_chunk else self._encode(text)
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[Encoding, Array]:
+        """The tokens of all texts end to end, each cut as if alone, and the number of tokens of each.
+
+        Raises
+        ------
+        CorpusError
+            If a text holds a lone surrogate.
+        """
+        if not self._by_chunk:
+            found = [self._encode(text) for text in texts]
+            columns = [np.concatenate([getattr(f, c) for f in found]) for c in ("ids", "nbytes", "nchars")]
+            return Encoding(*columns), np.array([len(f.ids) for f in found], np.int64)
+        joined = "\n".join(texts)
+        if joined.isascii():
+            points, width = np.frombuffer(joined.encode(), np.uint8), None
+        else:
+            for text in texts:
+                _check_surrogates(text)
+            points = code_points(joined)
+            width = _utf8_width(points)
+        chunks = white_space.cut(joined, points)
+        bounds = white_space.bounds(texts)
+        tokens = self._tokens_of(chunks.distinct)
+        ntokens = np.array([len(ids) for ids, _ in tokens], np.int64)
+        first = np.cumsum(ntokens) - ntokens
+        theirs = np.array([i for ids, _ in tokens for i in ids], np.int64)
+        end_in_chunk = np.array([end for _, ends in tokens for end in ends], np.int64)
+        begin, count = first[chunks.code], ntokens[chunks.code]
+        which = concatenate_ranges(begin, begin + count)
+        ends = end_in_chunk[which] + np.repeat(chunks.start, count)
+        before = np.concatenate([[0], np.cumsum(count)])[np.searchsorted(chunks.start, bounds)]  # tokens before each text
+        held = np.flatnonzero(np.diff(before))  # texts that have tokens
+        ends[before[held + 1] - 1] = bounds[held + 1] - 1  # white space at the end goes with the last token
+        starts = np.concatenate([[0], ends[:-1]])
+        starts[before[held]] = bounds[held]
+        nchars = ends - starts
+        if width is None:
+            nbytes = nchars
+        else:
+            place = np.concatenate([[0], np.cumsum(width)])
+            nbytes = place[ends] - place[starts]
+        return Encoding(self._ours[theirs[which]], nbytes, nchars), np.diff(before)
+
+    def _encode(self, text: str) -> Encoding:
         points = None if text.isascii() else code_points(text)
         found = self.backend.encode(text, add_special_tokens=False)
         ids = self._ours[np.asarray(found.ids, np.int64)] if found.ids else np.zeros(0, np.int32)
@@ -314,11 +392,19 @@ class HuggingFaceTokenizer:
         elif points is None:
             nbytes = nchars
         else:
-            width = np.ones(len(text), np.int64)
-            for first_of_longer in (0x80, 0x800, 0x10000):
-                width += points >= first_of_longer
-            nbytes = np.diff(np.concatenate([[0], np.cumsum(width)])[ends], prepend=0)
+            nbytes = np.diff(np.concatenate([[0], np.cumsum(_utf8_width(points))])[ends], prepend=0)
         return Encoding(ids, nbytes, nchars)
+
+    def _tokens_of(self, chunks: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """Ids and ends of the tokens of each chunk; the library is asked only about those that are new."""
+        remembered = self._remembered
+        new = [chunk for chunk in chunks if chunk not in remembered]
+        if new:
+            if len(remembered) + len(new) > REMEMBERED:
+                remembered = self._remembered = {chunk: remembered[chunk] for chunk in chunks if chunk in remembered}
+            for chunk, found in zip(new, self.backend.encode_batch(new, add_special_tokens=False), strict=True):
+                remembered[chunk] = (found.ids, [end for _, end in found.offsets])
+        return [remembered[chunk] for chunk in chunks]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Join the tokens; exact for byte pairs, words are joined by spaces."""
@@ -327,6 +413,34 @@ class HuggingFaceTokenizer:
     def state(self) -> dict[str, Any]:
         """The kind, and the library's own JSON."""
         return {"kind": self.name, "huggingface": json.loads(self.backend.to_str())}
+
+
+def _acts_within_chunks(backend: Any, unknown: str | None) -> bool:
+    """Whether a library tokenizer treats each stretch without white space by itself: words, whole or cut at punctuation."""
+    kinds = [type(part).__name__ for part in (backend.model, backend.pre_tokenizer, backend.normalizer)]
+    added = {token.content for token in backend.get_added_tokens_decoder().values()}
+    return (
+        kinds[0] == "WordLevel"
+        and kinds[1] in ("Whitespace", "WhitespaceSplit")
+        and kinds[2] in ("NoneType", "Lowercase")
+        and added <= {unknown}
+        and backend.truncation is None
+        and backend.padding is None
+    )
+
+
+def _utf8_width(points: Array) -> Array:
+    """(n,) bytes that UTF-8 takes for each code point."""
+    width = np.ones(len(points), np.int64)
+    for first_of_longer in (0x80, 0x800, 0x10000):
+        width += points >= first_of_longer
+    return width
+
+
+def _check_surrogates(text: str) -> None:
+    """Raise CorpusError if a text holds a lone surrogate."""
+    if not text.isascii():
+        code_points(text)
 
 
 def from_state(state: dict[str, Any]) -> Tokenizer:

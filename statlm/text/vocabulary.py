@@ -13,7 +13,7 @@ import numpy as np
 
 from statlm.errors import CorpusError
 from statlm.numerics.types import Array
-from statlm.text.tokenizers import UNKNOWN, Encoding, Tokenizer, from_state, normalise
+from statlm.text.tokenizers import UNKNOWN, EncodesMany, Encoding, Tokenizer, from_state, normalise
 
 BOS, EOS, UNK, PAD = "<bos>", "<eos>", "<unk>", "<pad>"
 RESERVED = frozenset((BOS, EOS, UNK, PAD))
@@ -143,8 +143,18 @@ class Vocabulary:
                 "This vocabulary was made from tokens and has no tokenizer, so it cannot cut a text. Pass lists of tokens: "
                 'fit.predict([["a", "b"]]), Corpus.from_tokens(..., vocabulary=...).'
             )
-        found = self.tokenizer.encode(normalise(text))
-        return Encoding(np.where(found.ids == UNKNOWN, self.unk, found.ids), found.nbytes, found.nchars)
+        return self.encode_many([normalise(text)])[0]
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[Encoding, Array]:
+        """The tokens of NFC texts, end to end, each text cut as if alone; and the (texts,) number of tokens of each."""
+        assert self.tokenizer is not None
+        if isinstance(self.tokenizer, EncodesMany):
+            found, ntokens = self.tokenizer.encode_many(texts)
+        else:
+            parts = [self.tokenizer.encode(text) for text in texts]
+            columns = [np.concatenate([getattr(part, c) for part in parts]) for c in ("ids", "nbytes", "nchars")]
+            found, ntokens = Encoding(*columns), np.array([len(part.ids) for part in parts], np.int64)
+        return Encoding(np.where(found.ids == UNKNOWN, self.unk, found.ids), found.nbytes, found.nchars), ntokens
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids; special tokens appear by name, tokens without a tokenizer are joined by spaces."""

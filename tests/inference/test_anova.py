@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import statlm as slm
-from statlm.errors import NotNested, SmallCountsWarning, SpecificationError
+from statlm.errors import NotComparable, NotNested, SmallCountsWarning, SpecificationError
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,15 @@ def test_changes_add_up_to_the_whole(fits):
     whole = slm.lr_test(fits[0], fits[3])
     assert_allclose(table.change.sum(), whole.statistic)
     assert table.dof_change.sum() == whole.dof
+
+
+def test_between_models_with_equally_many_parameters_nothing_is_tested(fits):
+    table = slm.anova(fits[0], fits[1], slm.NGram(2).fit(fits[0].corpus))  # one lag is the bigram
+    assert table.dof_change.tolist()[1:] == [4, 0]
+    assert np.isnan(table.p_value[2])
+    assert_allclose(table.change[2], 0, atol=1e-6)
+    with pytest.raises(NotComparable, match=r"different observations"):
+        slm.anova(fits[0], slm.NGram(1).fit(fits[0].corpus.with_given(3)))
 
 
 def test_models_out_of_order_are_refused(fits):

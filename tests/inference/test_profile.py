@@ -97,6 +97,8 @@ def test_the_limiting_model_under_separation_has_profiles_of_its_finite_coeffici
 
 def test_values_beyond_the_range_are_impossible(corpus):
     profile = Profile(slm.NGram(1).fit(corpus).likelihood, 0)
+    with pytest.raises(NoEstimate, match=r"cannot be -0.1"):
+        profile.maximum(-0.1)
     assert profile.loglike(-0.1) == profile.loglike(0.0) == profile.loglike(1.0) == profile.loglike(1.5) == -np.inf
 
 

@@ -1,4 +1,4 @@
-"""The score test is Pearson's chi-square where that exists, and the other tests in large samples; it knows where it stands."""
+"""The score test is Pearson's chi-square where that exists, and the other tests in large samples; it knows its place."""
 
 from dataclasses import replace
 
@@ -113,9 +113,7 @@ def test_bigram_at_the_unigrams_estimate_needs_no_names(corpus):
 def test_restricted_parameters_can_be_named(fits):
     model = fits[1].likelihood
     name = model.param_names[1]
-    profile = Profile(model, 1)
-    profile.loglike(0.0)
-    null = model.at(profile._known[0.0][0])
+    null = Profile(model, 1).maximum(0.0)
     result = slm.score_test(null, null, restricted=[name])
     assert result.dof == 1
     assert result.null == "1 restriction of the SoftmaxLikelihood"
@@ -166,6 +164,21 @@ def test_the_smaller_model_must_be_at_its_maximum(fits):
     moved = fits[1].at(fits[1].params * 1.5)
     with pytest.raises(SpecificationError, match=r"not at its maximum on this corpus"):
         slm.score_test(moved, fits[2])
+
+
+def test_a_restricted_null_must_be_at_its_maximum_over_the_others(fits):
+    model = fits[1].likelihood
+    there = model.at(np.where(np.arange(6) == 1, 0.0, model.params + 0.1))
+    with pytest.raises(
+        SpecificationError, match=r"stands [\d.]+ nats below its maximum over the parameters that it leaves free"
+    ):
+        slm.score_test(there, there, restricted=[model.param_names[1]])
+
+
+def test_a_penalised_larger_model_is_refused(corpus, fits):
+    ridge = slm.SoftmaxRegression(lags=2, penalty="ridge", strength=1.0).fit(corpus)
+    with pytest.raises(SpecificationError, match=r"softmax 2 lags \+ ridge 1 carries a penalty"):
+        slm.score_test(fits[1], ridge)
 
 
 def test_observations_of_probability_zero_are_refused():

@@ -1,4 +1,4 @@
-"""Wald and score tests have their size, profile intervals and marginal effects their coverage, under the conditions they state."""
+"""Wald and score tests have their size, profile intervals and marginal effects their coverage, where they should."""
 
 import numpy as np
 import pytest

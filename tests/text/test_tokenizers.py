@@ -1,17 +1,20 @@
+import pickle
 import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+import statlm.text.tokenizers as tokenizers_module
 from statlm.errors import CorpusError, SpecificationError
 from statlm.text.corpus import Corpus
 from statlm.text.tokenizers import (
     UNKNOWN,
     BytePairs,
     Characters,
+    HuggingFaceTokenizer,
     Words,
     code_points,
     from_state,
@@ -40,6 +43,7 @@ TOKENIZERS = {
     "char": Characters().train([TRAINING]),
     "word": Words().train([TRAINING]),
     "lowercase": Words(lowercase=True).train([TRAINING]),
+    "attached": Words(punctuation="attached").train([TRAINING]),
     "bpe": BytePairs(400).train([TRAINING]),
     "custom": resolve(library_byte_pairs()),
 }
@@ -91,6 +95,101 @@ def test_a_word_counts_the_white_space_before_it_and_the_last_one_also_what_foll
     found = TOKENIZERS["word"].encode(" café\n of ")
     assert found.nchars.tolist() == [5, 5]
     assert found.nbytes.tolist() == [6, 5]
+
+
+# --- words are cut chunk by chunk, as the library cuts the whole text -------------------------------------------------
+
+SPACES = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u180e\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+awkward_text = st.text(
+    st.one_of(
+        st.sampled_from(SPACES + "aAéİßΣσς\u0307\u0301.,!—_’1٣\U0001f600\u200d"),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    max_size=40,
+)
+WORDS = [Words(), Words(lowercase=True), Words(punctuation="attached"), Words(lowercase=True, punctuation="attached")]
+
+
+def library_words(how, texts):
+    """The library's own word tokenizer, trained on the same texts."""
+    unknown = " <unk>" if how.punctuation == "attached" else "<unk>"
+    backend = Tokenizer(models.WordLevel(unk_token=unknown))
+    if how.lowercase:
+        backend.normalizer = normalizers.Lowercase()
+    attached = how.punctuation == "attached"
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit() if attached else pre_tokenizers.Whitespace()
+    size = 2**31 if how.max_size is None else how.max_size + 1
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=size, min_frequency=how.min_count, special_tokens=[unknown], show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    return HuggingFaceTokenizer(backend, "word")
+
+
+@pytest.mark.parametrize("how", WORDS, ids=str)
+@given(training=st.lists(awkward_text, max_size=4), texts=st.lists(awkward_text, min_size=1, max_size=4))
+@example(training=[TRAINING], texts=[SOMETHING, "", " \n", "a\x1cb\x85c <unk> <eos>"])
+def test_words_are_those_of_the_library(how, training, texts):
+    ours, library = how.train(training), library_words(how, training)
+    assert ours.types == library.types
+    found, ntokens = ours.encode_many(texts)
+    expected = [library._encode(text) for text in texts]
+    assert ntokens.tolist() == [len(e.ids) for e in expected]
+    for column in ("ids", "nbytes", "nchars"):
+        assert getattr(found, column).tolist() == [x for e in expected for x in getattr(e, column).tolist()]
+
+
+@pytest.mark.parametrize("how", [Words(min_count=2), Words(max_size=3), Words(min_count=2, max_size=1)], ids=str)
+def test_the_words_that_are_kept_are_those_of_the_library(how):
+    texts = ["b a b c d", "é é D c", "a, b."]
+    assert how.train(texts).types == library_words(how, texts).types
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(texts=st.lists(unicode_text, min_size=1, max_size=5))
+def test_many_texts_are_cut_as_each_alone(name, texts):
+    found, ntokens = TOKENIZERS[name].encode_many(texts)
+    alone = [TOKENIZERS[name].encode(text) for text in texts]
+    assert ntokens.tolist() == [len(a.ids) for a in alone]
+    for column in ("ids", "nbytes", "nchars"):
+        assert getattr(found, column).tolist() == [x for a in alone for x in getattr(a, column).tolist()]
+
+
+def test_what_is_remembered_of_words_is_bounded_and_not_carried_along(monkeypatch):
+    monkeypatch.setattr(tokenizers_module, "REMEMBERED", 3)
+    tokenizer = Words().train(["a b c d e"])
+    assert [tokenizer.encode(text).ids.tolist() for text in ("a b c", "d a", "b e")] == [[0, 1, 2], [3, 0], [1, 4]]
+    assert len(tokenizer._remembered) <= 3
+    again = pickle.loads(pickle.dumps(tokenizer))
+    assert again._remembered == {}
+    assert again.encode("e a").ids.tolist() == [4, 0]
+
+
+def test_a_library_tokenizer_that_reaches_across_white_space_is_left_to_the_library():
+    backend = Words().train(["a b"]).backend
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex("b"), "isolated")
+    assert HuggingFaceTokenizer(backend, "word").encode("a b").nchars.tolist() == [2, 1]
+
+
+def test_punctuation_attached_cuts_at_white_space_only():
+    corpus = Corpus.from_text("to be , or not-to-be. <unk> that's", Words(punctuation="attached"))
+    assert sorted(corpus.vocabulary.types) == [",", "<unk>", "be", "not-to-be.", "or", "that's", "to"]
+    assert corpus.nunknown == 0
+    assert corpus.vocabulary.encode("to see").ids.tolist()[1] == corpus.vocabulary.unk
+    assert from_state(corpus.vocabulary.tokenizer.state()).encode("be , x").ids.tolist()[2] == UNKNOWN
+
+
+@pytest.mark.parametrize("split", [None, "line"])
+@pytest.mark.parametrize("tokenizer", ["char", "word", "bpe"])
+def test_a_corpus_does_not_depend_on_how_many_pieces_are_cut_at_a_time(monkeypatch, split, tokenizer):
+    text = SOMETHING + TRAINING + "\n  \n" + SOMETHING
+    whole = Corpus.from_text(text, tokenizer, split=split, eos=True)
+    monkeypatch.setattr("statlm.text.building.CHUNK", 1)
+    monkeypatch.setattr("statlm.text.white_space.BATCH", 1)
+    cut = Corpus.from_text(text, tokenizer, split=split, eos=True)
+    assert cut.fingerprint == whole.fingerprint
+    assert cut.token_sizes[0].tolist() == whole.token_sizes[0].tolist()
+    assert cut.documents.equals(whole.documents)
 
 
 @pytest.mark.parametrize("tokenizer", ["char", "bpe"])
@@ -164,6 +263,7 @@ def test_byte_pairs_have_the_size_asked_for():
         (lambda: BytePairs(255), "size 255 cannot be made: the 256 bytes alone are 256 types"),
         (lambda: Characters(min_count=0), "min_count=0 keeps types that never occur"),
         (lambda: Words(max_size=0), "max_size=0 leaves no type"),
+        (lambda: Words(punctuation="on"), "punctuation='on' is unknown"),
         (lambda: resolve("letters"), "There is no tokenizer 'letters'. Use 'char', 'word', 'bpe'"),
         (lambda: resolve("bpe", min_count=2), "min_count has no meaning for byte pairs"),
         (lambda: resolve(Words(), min_count=2), r"min_count=2, max_size=None would have no effect"),
