@@ -100,9 +100,7 @@ def main() -> None:
     plan = [("statlm", asked.tokens), ("statlm", asked.nltk_tokens), ("nltk", asked.nltk_tokens)]
     if shutil.which("lmplz"):
         plan.append(("kenlm", asked.tokens))
-    rows = [
-        {"tool": tool} | run_case(__file__, tool, "--tokens", str(tokens), "--n", str(asked.n)) for tool, tokens in plan
-    ]
+    rows = [{"tool": tool} | run_case(__file__, tool, "--tokens", str(tokens), "--n", str(asked.n)) for tool, tokens in plan]
     table = pd.DataFrame(rows)
     table["tokens_per_second"] = table.tokens / table.seconds
     print(table.round(3).to_string(index=False))

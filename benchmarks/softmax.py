@@ -115,7 +115,9 @@ def _statsmodels(design: str, method: str, **settings: float) -> None:
         warnings.simplefilter("always")
 
         def fit() -> object:
-            found = sm.MNLogit(y, one_hot(columns, size, intercept=True).toarray()).fit(method=method, disp=False, **settings)
+            found = sm.MNLogit(y, one_hot(columns, size, intercept=True).toarray()).fit(
+                method=method, disp=False, **settings
+            )
             np.asarray(found.bse)
             return found
 
@@ -261,7 +263,9 @@ def measured(design: str, tools: list[str], limit: float, repeats: int) -> pd.Da
                 "tool": tool,
                 "seconds": float(np.median(times)) if times else np.nan,
                 "runs": len(runs),
-                "peak_gib": max(first.get("peak_gib", np.nan) if "child_gib" not in first else 0.0, first.get("child_gib", 0.0)),
+                "peak_gib": max(
+                    first.get("peak_gib", np.nan) if "child_gib" not in first else 0.0, first.get("child_gib", 0.0)
+                ),
                 "loglike": first.get("loglike", np.nan),
                 "nobs": first.get("nobs", np.nan),
                 "says": first["says"],
@@ -297,7 +301,9 @@ def main() -> None:
     pd.set_option("display.width", 250, "display.max_colwidth", 90)
     for design in asked.design:
         table = measured(design, tools, asked.limit, asked.repeats)
-        print(f"\n{design}: load average {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores; ratio to statlm with standard errors")
+        print(
+            f"\n{design}: load average {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores; ratio to statlm with standard errors"
+        )
         shown = table.drop(columns="design").round({"seconds": 3, "peak_gib": 2, "ratio": 1, "loglike": 2})
         print(shown.to_string(index=False), flush=True)
     if missing:

@@ -42,7 +42,7 @@ class PairedTest:
         low, high = self.conf_int
         return (
             f"Mean difference of log-likelihoods over {self.nobs:,} tokens: {self.difference:.5g} nats a token "
-            f"(std. error {self.std_error:.2g}, interval {low:.5g} to {high:.5g}), {p_value_text(self.p_value)}.\n"
+            f"(std. error {self.std_error:.2g}, interval {low:.5g} to {high:.5g}), p {p_value_text(self.p_value)}.\n"
             f"Dependence: {self.dependence}."
         )
 

@@ -63,4 +63,3 @@ def variance_of_sum(x: Array, corpus: Corpus, dependence: Dependence | SeriesDep
     factor = dependence.factor(np.asarray(x, float)[:, None], corpus)
     along = np.asarray(factor @ np.ones((1, 1)))
     return float((along**2).sum())
-

@@ -86,7 +86,9 @@ def choose_dependence(
             return DEPENDENCES["cluster"], f"chosen because there are {ENOUGH} or more documents"
         if corpus.ndocuments == 1:
             return DEPENDENCES["HAC"], "chosen because the text is a single document"
-        return DEPENDENCES["HAC"], f"chosen because there are fewer than {ENOUGH} documents; how documents differ is not in it"
+        return DEPENDENCES[
+            "HAC"
+        ], f"chosen because there are fewer than {ENOUGH} documents; how documents differ is not in it"
     if isinstance(dependence, str):
         if dependence not in DEPENDENCES:
             raise SpecificationError(

@@ -76,9 +76,7 @@ def indicator(index: Array, size: int) -> sparse.csr_array:
     ``index`` is (n,), each entry below ``size``.
     """
     n = len(index)
-    return sparse.csr_array(
-        sparse.coo_array((np.ones(n), (np.asarray(index, np.int64), np.arange(n))), shape=(size, n))
-    )
+    return sparse.csr_array(sparse.coo_array((np.ones(n), (np.asarray(index, np.int64), np.arange(n))), shape=(size, n)))
 
 
 @singledispatch
@@ -134,4 +132,3 @@ def crossproduct(x: Matrix) -> Matrix:
     """``x'x``, (p, p): sparse where x is."""
     rows = weighted_rows(x)
     return rows.T @ rows
-

@@ -9,4 +9,3 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 # A dense array, a scipy sparse array or a scipy LinearOperator: the verbs use only @, .T and .shape of it.
 Matrix: TypeAlias = Any
-

@@ -44,7 +44,10 @@ def check_predictive(model: Predictive) -> None:
     obs = model.loglike_obs()
     _law(obs.shape == (corpus.nobs,), f"loglike_obs has shape ({corpus.nobs},): it has {obs.shape}")
     _law(obs.dtype == np.float64, f"loglike_obs is float64: it is {obs.dtype}")
-    _law(not np.isnan(obs).any() and bool((obs <= 1e-12).all()), "loglike_obs holds log-probabilities, at most 0 and never NaN")
+    _law(
+        not np.isnan(obs).any() and bool((obs <= 1e-12).all()),
+        "loglike_obs holds log-probabilities, at most 0 and never NaN",
+    )
 
     longest = int(np.diff(corpus.offsets).max())
     memory = longest if model.memory is None else model.memory
@@ -118,7 +121,9 @@ def check_likelihood(model: Likelihood) -> None:
     _law(_same(dense(score.T @ np.ones((nobs, 1)))[:, 0], rows.sum(axis=0)), "score.T @ u is the product with its rows")
     documents = model.corpus.document_index
     _law(
-        _same(dense(sum_by(score, documents, model.corpus.ndocuments)), dense(sum_by(rows, documents, model.corpus.ndocuments))),
+        _same(
+            dense(sum_by(score, documents, model.corpus.ndocuments)), dense(sum_by(rows, documents, model.corpus.ndocuments))
+        ),
         "sums of scores by document equal those of the rows written out",
     )
     _law(_same(dense(crossproduct(score)), rows.T @ rows), "the cross-product of scores equals that of the rows written out")

@@ -156,3 +156,25 @@ def test_a_row_without_observations_has_no_share():
 def test_variances_that_are_no_numbers_are_refused():
     with pytest.raises(NoEstimate, match=r"1 of 2 variances are not finite"):
         root_of_variances(np.array([1.0, np.nan]))
+
+
+def test_a_smoothed_cell_that_never_occurred_has_no_standard_error():
+    corpus = slm.Corpus.from_texts(["abab", "abba", "aabb", "cab"])
+    table = slm.NGram(2, pseudo_count=0.5).fit(corpus).predict(["c"], interval=0.95).set_index("token")
+    # "c" was followed by "a" once, and by nothing else: no cell of the row has a count strictly inside.
+    assert table.std_error.isna().all()
+    assert (table.conf_low < table.conf_high).all()
+    assert (table.probability > 0).all()
+    assert set(table.method) == {"clopper-pearson (on the boundary)"}
+
+
+def test_intervals_of_shares_are_refused_for_smoothed_probabilities():
+    fit = slm.NGram(1, pseudo_count=0.5).fit(slm.Corpus.from_text("abracadabra"))
+    with pytest.raises(SpecificationError, match="smoothed by a pseudo-count"):
+        fit.predict([""], interval=0.95, method="wilson")
+
+
+def test_a_search_over_too_many_counts_is_refused():
+    fit = slm.NGram(1).fit(slm.Corpus.from_text("ab" * 30_000))
+    with pytest.raises(SpecificationError, match="searches over counts one by one"):
+        fit.predict([""], interval=0.95, method="sison-glaz")

@@ -18,16 +18,16 @@ def corpus():
     rng = np.random.default_rng(7)
     documents = []
     for _ in range(30):
-        row = [int(rng.integers(3))]
+        row = rng.integers(3, size=2).tolist()
         for _ in range(40):
-            row.append(int(rng.choice(3, p=MATRIX[row[-1]])))
+            row.append(int(rng.choice(3, p=MATRIX[row[-1] if rng.random() < 0.7 else row[-2]])))
         documents.append(["abc"[i] for i in row])
-    return slm.Corpus.from_tokens(documents, given=1, eos=False)
+    return slm.Corpus.from_tokens(documents, given=2, eos=False)
 
 
 @pytest.fixture(scope="module")
 def fit(corpus):
-    return slm.SoftmaxRegression(lags=1).fit(corpus)
+    return slm.SoftmaxRegression(lags=2).fit(corpus)  # not saturated: the covariances differ
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,13 @@ def peer(corpus, fit, **settings):
     terms = list(dict.fromkeys(fit.param_names.get_level_values("term")))
     order = [token for token in "abc" if token not in responses] + responses
     endog = np.array([order.index("abc"[i]) for i in corpus.targets])
-    before = corpus.contexts(1)[:, 0]
-    exog = np.column_stack([np.ones(corpus.nobs)] + [before == "abc".index(term[5]) for term in terms[1:]])
+    before = corpus.contexts(2)
+    dummies = [before[:, -int(term[3])] == "abc".index(term[5]) for term in terms[1:]]
+    exog = np.column_stack([np.ones(corpus.nobs), *dummies])
     return MNLogit(endog, exog.astype(float)).fit(disp=False, method="newton", tol=1e-12, **settings)
 
 
-RESTRICTIONS = np.array([[0, 1, 0, 0, -1, 0], [0, 0, 1, 0, 0, 0.5]])
+RESTRICTIONS = np.array([[0, 1, 0, 0, -1, 0, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 0.5, 0, 0, 2]])
 
 
 @pytest.mark.parametrize("cov", ["nonrobust", "HC0"])
@@ -80,7 +81,7 @@ def test_one_restriction_is_the_square_of_t(fit):
 
 
 def test_names_pairs_arrays_and_sparse_matrices_say_the_same(fit):
-    unit = np.eye(6)[[1, 4]]
+    unit = np.eye(10)[[1, 4]]
     statistics = [
         slm.wald_test(fit, restrictions).statistic
         for restrictions in (unit, sparse.csr_array(unit), fit.param_names[[1, 4]], list(fit.param_names[[1, 4]]))
@@ -101,7 +102,7 @@ def test_the_statistic_does_not_depend_on_how_a_linear_hypothesis_is_written(fit
 
 
 def test_the_reference_class_does_not_matter_to_a_joint_hypothesis(corpus, fit):
-    other = slm.SoftmaxRegression(lags=1, reference="c").fit(corpus)
+    other = slm.SoftmaxRegression(lags=2, reference="a").fit(corpus)
     assert other.likelihood.reference != fit.likelihood.reference
     of_lag = [[name for name in m.param_names if name[1] != "(Intercept)"] for m in (fit, other)]
     assert_allclose(slm.wald_test(fit, of_lag[0]).statistic, slm.wald_test(other, of_lag[1]).statistic, rtol=1e-8)
@@ -112,7 +113,7 @@ def test_a_nonlinear_restriction_is_the_delta_method(fit):
     assert_allclose(slm.wald_test(fit, lambda p: RESTRICTIONS @ p).statistic, linear.statistic, rtol=1e-7)
     ratio = slm.wald_test(fit, lambda p: p[1] / p[4], 2.0)
     a, b = fit.params[[1, 4]]
-    gradient = np.zeros((1, 6))
+    gradient = np.zeros((1, 10))
     gradient[0, [1, 4]] = 1 / b, -a / b**2
     assert_allclose(ratio.statistic, (a / b - 2) ** 2 / (gradient @ fit.vcov() @ gradient.T)[0, 0], rtol=1e-7)
     assert ratio.null == "g(params) = r (1 restriction)"
@@ -146,11 +147,7 @@ def test_a_probability_of_zero_is_found_among_many(corpus):
 
 @pytest.mark.parametrize(
     ("rows", "rank"),
-    [
-        (np.eye(6)[[1, 1]], 1),
-        (np.array([[1.0, 1, 0, 0, 0, 0], [2, 2, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0]]), 2),
-        (np.zeros(6), 0),
-    ],
+    [(np.eye(10)[[1, 1]], 1), (np.array([[1.0, 1], [2, 2], [0, 3]]) @ np.eye(10)[:2], 2), (np.zeros(10), 0)],
 )
 def test_dependent_restrictions_are_refused_with_their_rank(fit, rows, rank):
     with pytest.raises(SpecificationError, match=rf"restrictions have rank {rank}: .* follow from the others"):
@@ -159,7 +156,7 @@ def test_dependent_restrictions_are_refused_with_their_rank(fit, rows, rank):
 
 def test_more_restrictions_than_clusters_allow_are_refused(fit):
     few = fit.likelihood.on(fit.corpus.subset(range(4)))
-    with pytest.warns(slm.errors.FewClustersWarning), pytest.raises(NoEstimate, match=r"6 restrictions has rank 4 .*HC0"):
+    with pytest.warns(slm.errors.FewClustersWarning), pytest.raises(NoEstimate, match=r"10 restrictions has rank 4 .*HC0"):
         slm.wald_test(few, fit.param_names, cov="cluster")
 
 
@@ -169,9 +166,9 @@ def test_a_restriction_without_variance_is_refused(fit):
 
 
 def test_unknown_names_and_wrong_shapes_are_refused(fit):
-    with pytest.raises(SpecificationError, match=r"no parameter \('z', 'lag1\[a\]'\) among the 6.*fit.param_names"):
+    with pytest.raises(SpecificationError, match=r"no parameter \('z', 'lag1\[a\]'\) among the 10.*fit.param_names"):
         slm.wald_test(fit, [("z", "lag1[a]")])
-    with pytest.raises(SpecificationError, match=r"shape \(1, 5\) was given for a model of 6 parameters"):
+    with pytest.raises(SpecificationError, match=r"shape \(1, 5\) was given for a model of 10 parameters"):
         slm.wald_test(fit, np.ones(5))
     with pytest.raises(SpecificationError, match=r"for 2 restrictions: give one finite number"):
         slm.wald_test(fit, RESTRICTIONS, [1.0, 2.0, 3.0])

@@ -80,7 +80,9 @@ def main() -> None:
     """Write the files."""
     corpora = {"anes": anes(), "text": text()}
     party = corpora["anes"].token.str[-1].astype(int)
-    corpora["anes3"] = corpora["anes"].assign(token=np.select([party < 2, party < 5], ["Democrat", "Independent"], "Republican"))
+    corpora["anes3"] = corpora["anes"].assign(
+        token=np.select([party < 2, party < 5], ["Democrat", "Independent"], "Republican")
+    )
     pd.concat([data.assign(corpus=name) for name, data in corpora.items()]).to_csv(HERE / "observations.csv", index=False)
     tables, fits = [], []
     for case, (name, terms) in CASES.items():
