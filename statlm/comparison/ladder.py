@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def ladder(models: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     sparse = []
     same = []
-    for small, large in zip(names[:-1], names[1:], strict=True):
+    for small, large in pairwise(names):
         if models[small].dof == models[large].dof:
             same.append(f"{small} and {large}")
             rows.append(

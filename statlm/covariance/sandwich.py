@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Sandwich:
     Huber (1967); White (1982); Liang and Zeger (1986); Newey and West (1987).
     """
 
-    dependence: Dependence = Independent()
+    dependence: Dependence = field(default_factory=Independent)
 
     def of(self, model: Likelihood, gradients: Matrix) -> Array:
         """(q, q) ``g H^-1 J H^-1 g'``."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from statlm.numerics.grouped_logit import Curvature, GroupedLogit
 from statlm.numerics.blas_threads import single_threaded
+from statlm.numerics.grouped_logit import Curvature, GroupedLogit
 from statlm.numerics.ridge import Ridge
 from statlm.numerics.types import Array
 

@@ -59,8 +59,8 @@ def from_sources(
         ends = np.array([last for _, _, last in batch]) & vocabulary.with_eos
         after = np.cumsum(ntokens)[ends]  # tokens of the batch before each <eos>
         here = np.insert(found.ids, after, vocabulary.eos) if ends.any() else found.ids
-        nbytes, nchars = (np.insert(column, after, 0) if ends.any() else column for column in (found.nbytes, found.nchars))
-        sizes.add(tk.Encoding(here, nbytes, nchars), ids)
+        columns = (np.insert(column, after, 0) if ends.any() else column for column in (found.nbytes, found.nchars))
+        sizes.add(tk.Encoding(here, *columns), ids)
         ids.add(here)
         for (i, _, last), count in zip(batch, ntokens.tolist(), strict=True):
             length += count + (last and vocabulary.with_eos)

@@ -58,6 +58,7 @@ def test_where_the_larger_model_stands_does_not_matter(corpus, fits):
 
 def test_the_reference_class_does_not_matter(corpus, fits):
     other = [slm.SoftmaxRegression(lags=k, reference="c").fit(corpus) for k in (1, 2)]
+    assert other[0].likelihood.reference != fits[1].likelihood.reference
     assert_allclose(slm.score_test(*other).statistic, slm.score_test(*fits[1:]).statistic, rtol=1e-8)
 
 

@@ -100,7 +100,7 @@ class LagDesign:
 
     def unseen(self, contexts: Array) -> Array:
         """(m,) whether a context holds a token that training never saw at its lag."""
-        return (self._positions(contexts) < 0).any(axis=1)
+        return np.asarray((self._positions(contexts) < 0).any(axis=1))
 
     @cached_property
     def indicators(self) -> sparse.csc_array:

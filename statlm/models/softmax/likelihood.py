@@ -255,7 +255,8 @@ class SoftmaxLikelihood:
 @dataclass(frozen=True, eq=False)
 class _Table:
     """The distinct contexts of a corpus: design (C, P), counts, log-probabilities and possible classes (C, J); context and
-    class (-1 where training never saw it) of each observation (nobs,)."""
+    class (-1 where training never saw it) of each observation (nobs,).
+    """
 
     design: sparse.csr_array
     counts: Array
