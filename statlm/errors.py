@@ -39,6 +39,14 @@ class DamagedFile(StatlmError, ValueError):
     """A file does not hold what its name promises, or holds only part of it."""
 
 
+class NotWritten(StatlmError, OSError):
+    """A file could not be written; what stood in its place before is untouched."""
+
+
+class MemoryLimitReached(StatlmError, MemoryError):
+    """Work on data larger than memory did not fit into the limit it was given."""
+
+
 class DataUnavailable(StatlmError, OSError):
     """A data set is neither cached nor reachable."""
 

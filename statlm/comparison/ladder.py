@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statlm.errors import SmallCountsWarning, SpecificationError
-from statlm.inference.lr_test import lr_test
+from statlm.errors import SpecificationError
+from statlm.inference.anova import nested_steps
 
 
 def ladder(models: Mapping[str, Any]) -> pd.DataFrame:
@@ -45,34 +44,21 @@ def ladder(models: Mapping[str, Any]) -> pd.DataFrame:
     names = list(models)
     if len(names) < 2:
         raise SpecificationError(f"A ladder needs at least two models and got {len(names)}.")
-    rows = []
-    sparse = []
-    same = []
-    for small, large in pairwise(names):
-        if models[small].dof == models[large].dof:
-            same.append(f"{small} and {large}")
-            rows.append(
-                {"small": small, "large": large, "statistic": np.nan, "dof": 0, "p_value": np.nan, "per_dof": float("inf")}
-            )
-            continue
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            test = lr_test(models[small], models[large])
-        for warning in caught:
-            if issubclass(warning.category, SmallCountsWarning):
-                sparse.append(f"{small} < {large}")
-            else:
-                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-        rows.append(
-            {
-                "small": small,
-                "large": large,
-                "statistic": test.statistic,
-                "dof": test.dof,
-                "p_value": test.p_value,
-                "per_dof": models[large].corpus.nobs / test.dof if test.dof else float("inf"),
-            }
-        )
+    tests, few = nested_steps(list(models.values()))  # few: numbers of the steps with small counts
+    steps = [f"{small} < {large}" for small, large in pairwise(names)]
+    rows = [
+        {
+            "small": small,
+            "large": large,
+            "statistic": np.nan if test is None else test.statistic,
+            "dof": 0 if test is None else test.dof,
+            "p_value": np.nan if test is None else test.p_value,
+            "per_dof": np.inf if test is None else models[large].corpus.nobs / test.dof,
+        }
+        for (small, large), test in zip(pairwise(names), tests, strict=True)
+    ]
+    sparse = [steps[i] for i in few]
+    same = [step.replace(" < ", " and ") for step, test in zip(steps, tests, strict=True) if test is None]
     table = pd.DataFrame(rows)
     notes = []
     if sparse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from statlm.generation.generate import Generation
+    from statlm.inference.perplexity_interval import Interval
+    from statlm.inference.result import TestResult
     from statlm.report.summary import Summary
     from statlm.text.corpus import Corpus
 
@@ -154,6 +156,65 @@ class Fit(Evaluation):
         from statlm.inference.predict import predict
 
         return predict(self.likelihood, contexts, interval=interval, method=method, cov=cov)
+
+    def wald_test(
+        self,
+        restrictions: Matrix | Sequence[tuple[str, str]] | Callable[[Array], Any],
+        values: float | Sequence[float] | Array = 0.0,
+        *,
+        cov: str | Covariance | Dependence = "nonrobust",
+    ) -> TestResult:
+        """Wald test of restrictions on the parameters; see `statlm.wald_test`."""
+        from statlm.inference.wald_test import wald_test
+
+        return wald_test(self.parametric, restrictions, values, cov=cov)
+
+    def functional(
+        self,
+        g: Callable[[Array], Any],
+        *,
+        gradient: Matrix | Callable[[Array], Matrix] | None = None,
+        cov: str | Covariance | Dependence = "nonrobust",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """A function of the parameters with its interval, by the delta method; see `statlm.functional`."""
+        from statlm.inference.delta import functional
+
+        return functional(self.parametric, g, gradient=gradient, cov=cov, level=level)
+
+    def marginal_effects(
+        self,
+        lag: int = 1,
+        *,
+        tokens: Sequence[str] | str | None = None,
+        reference: str | None = None,
+        responses: Sequence[str] | str | None = None,
+        cov: str | Covariance | Dependence = "nonrobust",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Average marginal effects of swapping a previous token; see `statlm.marginal_effects`."""
+        from statlm.inference.marginal_effects import marginal_effects
+
+        return marginal_effects(
+            self.parametric, lag, tokens=tokens, reference=reference, responses=responses, cov=cov, level=level
+        )
+
+    def influence(
+        self,
+        gradients: Matrix | Sequence[tuple[str, str]] | None = None,
+        *,
+        by: str | Sequence[Any] | Array = "document",
+    ) -> pd.DataFrame:
+        """One-step change of the estimate when a document is left out; see `statlm.influence`."""
+        from statlm.inference.influence import influence
+
+        return influence(self.parametric, gradients, by=by)
+
+    def profile_interval(self, parameter: tuple[str, str], level: float = 0.95) -> Interval:
+        """Profile-likelihood interval of one parameter; see `statlm.profile_interval`."""
+        from statlm.inference.profile import profile_interval
+
+        return profile_interval(self.parametric, parameter, level)
 
     # --- generation ---------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import SmallCountsWarning, SpecificationError
-from statlm.inference.lr_test import _check_observations, _loglike, _name, lr_test
+from statlm.inference.lr_test import lr_test
+from statlm.inference.maxima import check_observations, finite_loglike, name_of
 from statlm.inference.parameters import likelihood_of
 from statlm.inference.result import TestResult
 from statlm.likelihood import Likelihood
@@ -67,7 +68,7 @@ def anova(*fits: Likelihood) -> pd.DataFrame:
     """
     tests, small_counts = nested_steps(fits)
     if small_counts:
-        named = ", ".join(_name(fits[i + 1]) for i in small_counts)
+        named = ", ".join(name_of(fits[i + 1]) for i in small_counts)
         warnings.warn(
             f"Small counts: fewer than 5 observations a parameter in {named}; the chi-square approximation may be far off "
             "there. For n-grams use markov_order_test(corpus, method='bootstrap').",
@@ -75,10 +76,10 @@ def anova(*fits: Likelihood) -> pd.DataFrame:
             stacklevel=2,
         )
     dof = np.array([likelihood_of(fit).dof for fit in fits])
-    deviance = np.array([-2 * _loglike(likelihood_of(fit), _name(fit)) for fit in fits])
+    deviance = np.array([-2 * finite_loglike(likelihood_of(fit), name_of(fit)) for fit in fits])
     return pd.DataFrame(
         {
-            "model": [_name(fit) for fit in fits],
+            "model": [name_of(fit) for fit in fits],
             "dof": dof,
             "loglike": -deviance / 2,
             "deviance": deviance,
@@ -107,7 +108,7 @@ def nested_steps(fits: Sequence[Likelihood]) -> tuple[list[TestResult | None], l
     small_counts = []
     for step, (small, large) in enumerate(pairwise(fits)):
         if likelihood_of(small).dof == likelihood_of(large).dof:
-            _check_observations(small, large)
+            check_observations(small, large)
             tests.append(None)
             continue
         with warnings.catch_warnings(record=True) as caught:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-
-from statlm.errors import NoEstimate, NotComparable, NotNested, SingularInformation, SmallCountsWarning, SpecificationError
+from statlm.errors import NotNested, SmallCountsWarning, SpecificationError
+from statlm.inference.maxima import ROUNDING, Specified, check_maximum, check_observations, finite_loglike, name_of
 from statlm.inference.result import TestResult
 from statlm.likelihood import Likelihood, Predictive, is_likelihood, underlying
-from statlm.numerics.linalg import solve
 
 FEW = 5.0  # observations a parameter
-SHORTFALL = 0.01  # nats below the maximum at which a fit no longer counts as the maximum
-ROUNDING = 1e-9  # relative error of a sum of log-likelihoods
 
 
 @runtime_checkable
@@ -26,16 +22,6 @@ class Nesting(Protocol):
 
         A specification that does not maximise the likelihood (it smooths, or penalises) contains nothing, not even itself.
         """
-        ...
-
-
-@runtime_checkable
-class Specified(Protocol):
-    """A model that carries the specification that it was estimated by."""
-
-    @property
-    def specification(self) -> Any:
-        """How it was estimated."""
         ...
 
 
@@ -96,7 +82,7 @@ def lr_test(small: Likelihood, large: Likelihood, *, nested: bool = False) -> Te
     Null hypothesis: the unigram is enough
     loglike_null = -165.66, loglike_alternative = -107.952, dof_null = 1, dof_alternative = 2
     """
-    _check_observations(small, large)
+    check_observations(small, large)
     null, alternative = _likelihood(small), _likelihood(large)
     _check_nested(small, large, nested)
     q0, q1 = null.dof, alternative.dof
@@ -105,9 +91,9 @@ def lr_test(small: Likelihood, large: Likelihood, *, nested: bool = False) -> Te
             f"The larger model has {q1:,} free parameters and the smaller {q0:,}, so there is no restriction to test. "
             "The first argument is the smaller model: lr_test(small, large)."
         )
-    l0, l1 = _loglike(null, _name(small)), _loglike(alternative, _name(large))
-    _check_maximum(null, _name(small))
-    _check_maximum(alternative, _name(large))
+    l0, l1 = finite_loglike(null, name_of(small)), finite_loglike(alternative, name_of(large))
+    check_maximum(null, name_of(small))
+    check_maximum(alternative, name_of(large))
     if l1 < l0 - ROUNDING * abs(l0):
         raise NotNested(
             f"The larger model has the smaller log-likelihood ({l1:,.4f} against {l0:,.4f} nats), which cannot be where it "
@@ -129,19 +115,8 @@ def lr_test(small: Likelihood, large: Likelihood, *, nested: bool = False) -> Te
         statistic=statistic,
         dof=q1 - q0,
         p_value=float(chi2.sf(statistic, q1 - q0)),
-        null=f"the {_name(small)} is enough",
+        null=f"the {name_of(small)} is enough",
         details={"loglike_null": l0, "loglike_alternative": l1, "dof_null": q0, "dof_alternative": q1},
-    )
-
-
-def _check_observations(small: Predictive, large: Predictive) -> None:
-    a, b = small.corpus, large.corpus
-    if a is b or a.fingerprint == b.fingerprint:
-        return
-    raise NotComparable(
-        f"The models stand on different observations ({a.nobs:,} and {b.nobs:,} tokens, different fingerprints), so their "
-        "log-likelihoods cannot be subtracted. Fit both to one corpus: lr_test(small.fit(corpus), large.fit(corpus)); "
-        "models with different memories are compared on corpus.with_given(memory)."
     )
 
 
@@ -158,12 +133,12 @@ def _check_nested(small: Predictive, large: Predictive, vouched: bool) -> None:
         return
     if not isinstance(pair[1], Nesting):
         raise NotNested(
-            f"{_name(large)} does not say which models are special cases of it, so the chi-square distribution cannot be "
+            f"{name_of(large)} does not say which models are special cases of it, so the chi-square distribution cannot be "
             "taken for granted. If you know that the smaller one is, vouch for it: lr_test(small, large, nested=True)."
         )
     if not pair[1].contains(pair[0]):
         raise NotNested(
-            f"{_name(small)} is not known to be a special case of {_name(large)}, and the likelihood-ratio statistic then "
+            f"{name_of(small)} is not known to be a special case of {name_of(large)}, and the likelihood-ratio statistic then "
             "has another distribution. Swap the arguments if the first is the larger; for models that are not nested "
             "compare on held-out text: paired_test(a.on(test), b.on(test)). If you know it is nested, pass nested=True."
         )
@@ -173,37 +148,7 @@ def _likelihood(model: Predictive) -> Likelihood:
     held = underlying(model)
     if not is_likelihood(held):
         raise SpecificationError(
-            f"{_name(model)} has no parameters or derivatives, and the likelihood-ratio test is about two maxima of the "
+            f"{name_of(model)} has no parameters or derivatives, and the likelihood-ratio test is about two maxima of the "
             "likelihood. Compare on held-out text: paired_test(a.on(test), b.on(test))."
         )
     return held
-
-
-def _loglike(model: Likelihood, name: str) -> float:
-    loglike_obs = model.loglike_obs()
-    impossible = int(np.count_nonzero(np.isneginf(loglike_obs)))
-    if impossible:
-        raise NoEstimate(
-            f"{impossible:,} of {len(loglike_obs):,} observations have probability 0 under the {name}: its log-likelihood "
-            "is -inf and there is no ratio. Fit both to these observations; give <unk> a probability of its own (unk=True)."
-        )
-    return float(loglike_obs.sum())
-
-
-def _check_maximum(model: Likelihood, name: str) -> None:
-    gradient = np.asarray(model.score().T @ np.ones(model.corpus.nobs)).ravel()
-    if not gradient.size or np.abs(gradient).max() <= ROUNDING * model.corpus.nobs:
-        return
-    try:
-        shortfall = float(gradient @ np.asarray(solve(model.information(), gradient)).ravel()) / 2
-    except SingularInformation:
-        shortfall = np.inf
-    if not shortfall <= SHORTFALL:
-        raise SpecificationError(
-            f"The {name} is not at its maximum on this corpus: a Newton step would gain about {shortfall:.3g} nats, and the "
-            "chi-square distribution holds at the maximum only. Pass unpenalised fits to this corpus, run to convergence."
-        )
-
-
-def _name(model: Predictive) -> str:
-    return str(model.specification) if isinstance(model, Specified) else type(model).__name__

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from statlm.errors import NoEstimate, SpecificationError
-from statlm.inference.lr_test import _check_maximum, _loglike, _name
+from statlm.inference.maxima import check_maximum, finite_loglike, name_of
 from statlm.inference.parameters import likelihood_of, positions
 from statlm.inference.perplexity_interval import Interval
 from statlm.likelihood import Likelihood, is_penalised
@@ -81,12 +81,12 @@ def profile_interval(fit: Likelihood, parameter: tuple[str, str], level: float =
     model = likelihood_of(fit)
     if is_penalised(model):
         raise SpecificationError(
-            f"{_name(fit)} does not maximise the likelihood (it is penalised), and the chi-square distribution of the "
+            f"{name_of(fit)} does not maximise the likelihood (it is penalised), and the chi-square distribution of the "
             "profile holds for maximum likelihood only. Fit without penalty, or use conf_int()."
         )
     j = int(positions(model, [parameter])[0])
-    top = _loglike(model, _name(fit))
-    _check_maximum(model, _name(fit))
+    top = finite_loglike(model, name_of(fit))
+    check_maximum(model, name_of(fit))
     profile = Profile(model, j)
     estimate = float(model.params[j])
     allowed = float(chi2.ppf(level, 1))

@@ -8,7 +8,7 @@ import numpy as np
 
 from statlm.covariance import Covariance, Dependence, NonRobust, resolve_cov
 from statlm.errors import NotNested, SpecificationError
-from statlm.inference.lr_test import SHORTFALL, _check_maximum, _check_observations, _loglike, _name
+from statlm.inference.maxima import SHORTFALL, check_maximum, check_observations, finite_loglike, name_of
 from statlm.inference.parameters import likelihood_of, positions
 from statlm.inference.result import TestResult
 from statlm.inference.wald_test import quadratic_form, referred
@@ -88,23 +88,23 @@ def score_test(
     Null hypothesis: the softmax 0 lags is enough
     Covariance: nonrobust (the model is right).
     """
-    _check_observations(small, large)
+    check_observations(small, large)
     null, alternative = likelihood_of(small), likelihood_of(large)
-    _loglike(null, _name(small))  # refuses probabilities of 0
+    finite_loglike(null, name_of(small))  # refuses probabilities of 0
     known: Array | None
     if restricted is not None:
         there, known = alternative, positions(alternative, restricted)
-        words = f"{len(known):,} restriction{'s' if len(known) > 1 else ''} of the {_name(large)}"
+        words = f"{len(known):,} restriction{'s' if len(known) > 1 else ''} of the {name_of(large)}"
     else:
-        _check_maximum(null, _name(small))
+        check_maximum(null, name_of(small))
         there, known = _moved(null, alternative)
-        words = f"the {_name(small)} is enough"
+        words = f"the {name_of(small)} is enough"
     if is_penalised(alternative):
         raise SpecificationError(
-            f"The {_name(large)} carries a penalty, and the score test is about the likelihood alone. Pass the model "
+            f"The {name_of(large)} carries a penalty, and the score test is about the likelihood alone. Pass the model "
             "without it."
         )
-    _check_same(null, there, _name(small), _name(large))
+    _check_same(null, there, name_of(small), name_of(large))
     q = len(there.params) - len(null.params) if known is None else len(known)
     if q <= 0:
         raise NotNested(
@@ -118,7 +118,7 @@ def score_test(
         if not isinstance(chosen, NonRobust):
             raise SpecificationError(
                 f"cov={cov!r}: a robust score test needs to know which parameters the null hypothesis fixes, and those of "
-                f"the {_name(small)} have no namesakes in the {_name(large)}. Name them (restricted=), or use "
+                f"the {name_of(small)} have no namesakes in the {name_of(large)}. Name them (restricted=), or use "
                 "cov='nonrobust'."
             )
         statistic = float(total @ newton)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 from statlm.errors import CorpusError, NoEstimate
-from statlm.likelihood import Likelihood, Predictive, is_penalised
+from statlm.likelihood import Likelihood, Predictive, is_penalised, underlying
+
+# Models are frozen, so a log-likelihood once summed over the text holds for good; ten measures of a fit cost one pass.
+_KNOWN: WeakKeyDictionary[Predictive, float] = WeakKeyDictionary()
 
 
 def loglike(model: Predictive) -> float:
@@ -13,7 +19,14 @@ def loglike(model: Predictive) -> float:
 
     By the chain rule it is the log-probability of the whole corpus. ``-inf`` where an observation has probability 0.
     """
-    return float(model.loglike_obs().sum())
+    model = underlying(model)
+    try:
+        return _KNOWN[model]
+    except (KeyError, TypeError):  # not asked before, or a model of one's own that cannot be a key
+        total = float(model.loglike_obs().sum())
+    with suppress(TypeError):
+        _KNOWN[model] = total
+    return total
 
 
 def null_loglike(model: Predictive) -> float:

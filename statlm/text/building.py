@@ -135,19 +135,35 @@ def from_sequences(
         vocabulary = Vocabulary(types, ends, unk or not bool(kept.all()))
         ids = np.where(kept, np.cumsum(kept) - 1, vocabulary.unk)[codes]
     elif numeric:
-        if flat.min() < 0 or flat.max() >= vocabulary.nids:
-            raise CorpusError(
-                f"Ids run from {flat.min():,} to {flat.max():,}, but the vocabulary has ids 0 to {vocabulary.nids - 1:,}. "
-                "Pass tokens as strings, or ids of this vocabulary."
-            )
+        check_ids(flat.min(), flat.max(), vocabulary)
         ids = flat
     else:
         ids = vocabulary.ids_of(flat.tolist())
-    if np.isin(ids, (vocabulary.bos, vocabulary.pad)).any() or (ids == vocabulary.eos).any():
+    labels = [str(i) for i in range(len(sequences))] if names is None else [str(name) for name in names]
+    return from_ids(ids, lengths, vocabulary, given, labels, covariates)
+
+
+MARKS = (
+    "The data hold <bos>, <pad> or <eos> as tokens. These mark documents' bounds and are put in by the corpus: leave them out, "
+    "and use eos=True for ends."
+)
+
+
+def check_ids(low: int, high: int, vocabulary: Vocabulary) -> None:
+    """Raise CorpusError unless the smallest and the largest id are of the vocabulary."""
+    if low < 0 or high >= vocabulary.nids:
         raise CorpusError(
-            "The data hold <bos>, <pad> or <eos> as tokens. These mark documents' bounds and are put in by the corpus: "
-            "leave them out, and use eos=True for ends."
+            f"Ids run from {low:,} to {high:,}, but the vocabulary has ids 0 to {vocabulary.nids - 1:,}. Pass tokens as "
+            "strings, or ids of this vocabulary."
         )
+
+
+def from_ids(
+    ids: Array, lengths: Array, vocabulary: Vocabulary, given: int, names: Sequence[str], covariates: pd.DataFrame | None
+) -> Parts:
+    """Documents of these lengths from their ids end to end; ends are put in where the vocabulary has them."""
+    if np.isin(ids, (vocabulary.bos, vocabulary.pad)).any() or (ids == vocabulary.eos).any():
+        raise CorpusError(MARKS)
     ends = vocabulary.with_eos
     offsets = np.concatenate([[0], np.cumsum(lengths + ends)]).astype(np.int64)
     tokens = np.full(offsets[-1], vocabulary.eos, vocabulary.dtype)
@@ -157,10 +173,8 @@ def from_sequences(
     tokens[place] = ids
     if not ends and (lengths == 0).any():
         raise CorpusError(f"Document {int(np.argmin(lengths)) + 1:,} is empty: it holds no token to predict. Remove it.")
-    labels = [str(i) for i in range(len(sequences))] if names is None else [str(name) for name in names]
-    return Parts(
-        vocabulary, tokens, offsets, _given(given, offsets), _document_table(labels, covariates, len(sequences)), None, None
-    )
+    table = _document_table(names, covariates, len(lengths))
+    return Parts(vocabulary, tokens, offsets, _given(given, offsets), table, None, None)
 
 
 def _flat(sequences: Sequence[Any]) -> Array:

@@ -32,7 +32,7 @@ class Corpus:
     one predicted token: every token of every document except the leading `given` ones, which are conditioned on.
     A document is the unit of independence: clusters, folds and bootstrap resample documents.
 
-    Make one with `from_text`, `from_texts`, `from_file`, `from_files` or `from_tokens`.
+    Make one with `from_text`, `from_texts`, `from_file`, `from_files`, `from_tokens` or `from_parquet`.
 
     Parameters
     ----------
@@ -241,6 +241,51 @@ class Corpus:
             given=given,
             names=names,
             covariates=covariates,
+        )
+        return cls(**vars(parts))
+
+    @classmethod
+    def from_parquet(
+        cls,
+        paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+        *,
+        vocabulary: Vocabulary | None = None,
+        eos: bool | None = None,
+        unk: bool = False,
+        min_count: int = 1,
+        given: int = 0,
+        memory_limit: str = "1GB",
+    ) -> Corpus:
+        """Corpus of token tables: Parquet files (or those of a folder) with a row a token and the columns doc, pos, tok.
+
+        Rows may stand in any order; documents are sorted by file, then by `doc`, and tokens by `pos`. A document lies in one
+        file. The corpus itself is held in memory; `statlm.interop.parquet` counts tables that are larger than that.
+
+        Parameters
+        ----------
+        paths : path, or sequence of paths
+        vocabulary, eos, unk, min_count, given
+            As of `from_tokens`: strings are types, integers are ids of `vocabulary`. Ends of documents are no rows.
+        memory_limit : str
+            What DuckDB may use to sort, such as "500MB"; beyond it, it uses the disk.
+
+        Raises
+        ------
+        SpecificationError
+            If duckdb or pyarrow is not installed: ``pip install 'statlm[distributed]'``.
+        DamagedFile, CorpusError, MemoryLimitReached
+            If a file is no token table, holds other tokens, or the limit is too low.
+        """
+        from statlm.text import token_tables
+
+        parts = token_tables.read(
+            paths,
+            vocabulary=vocabulary,
+            eos=eos,
+            unk=unk,
+            min_count=min_count,
+            given=given,
+            memory_limit=memory_limit,
         )
         return cls(**vars(parts))
 

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from statlm.errors import SpecificationError
+from statlm.fit.evaluation import Evaluation
 from statlm.fit.fit import Fit, FitReport
 from statlm.likelihood import Predictive, spans
-from statlm.models.ngram.smoothing import resolve
+from statlm.models.ngram.smoothing import FitsCounts, resolve
 from statlm.models.ngram.table import count_table, dirichlet_mean, restore_table
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
+from statlm.text.window_counts import WindowCounts
 
 MAX_N = 16
 
@@ -111,6 +113,44 @@ class NGram:
             return Fit(self, model, report)
         table = count_table(corpus, self.n)
         return Fit(self, dirichlet_mean(self.n, corpus, table, self.pseudo_count), FitReport("counting (closed form)"))
+
+    def fit_counts(self, counts: WindowCounts, on: Corpus) -> Evaluation:
+        """The estimate from counts of a text that is not at hand, standing on another; see `statlm.interop.parquet`.
+
+        Parameters
+        ----------
+        counts : WindowCounts
+            As ``interop.parquet.merge_counts`` gives them, for this n or a larger one.
+        on : Corpus
+            What the model stands on, with the same vocabulary: held-out text.
+
+        Returns
+        -------
+        Evaluation
+            The same probabilities as ``fit(text).on(on)``.
+
+        Raises
+        ------
+        SpecificationError
+            If the counts are of shorter n-grams, or the smoothing needs documents that are not counted.
+        CorpusError
+            If the vocabularies differ.
+        """
+        counts.vocabulary.check_same(on.vocabulary)
+        if self.n > counts.n:
+            raise SpecificationError(
+                f"n={self.n} needs {self.n}-grams, and {counts.n}-grams were counted. Count the shards again with n={self.n}."
+            )
+        if self.smoothing is None:
+            model: Predictive = dirichlet_mean(self.n, on, counts.context_table(self.n), self.pseudo_count)
+        elif isinstance(self.smoothing, FitsCounts):
+            model = self.smoothing.fit_counts(counts, on, self.n)
+        else:
+            raise SpecificationError(
+                f"{self.smoothing.name} holds documents out and needs the text itself, not its counts. Choose a smoothing that "
+                "is a function of counts, such as 'modified-kneser-ney'."
+            )
+        return Evaluation(self, model)
 
     def contains(self, other: object) -> bool:
         """Whether `other` is a special case of this on the same observations, both by maximum likelihood."""

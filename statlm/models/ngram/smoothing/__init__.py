@@ -8,7 +8,7 @@ from typing import Any
 from statlm.errors import SpecificationError
 from statlm.models.ngram.smoothing.absolute_discounting import AbsoluteDiscounting
 from statlm.models.ngram.smoothing.additive import Additive
-from statlm.models.ngram.smoothing.estimated import Smoothing
+from statlm.models.ngram.smoothing.estimated import FitsCounts, Smoothing
 from statlm.models.ngram.smoothing.held_out_discount import HeldOutDiscount
 from statlm.models.ngram.smoothing.jelinek_mercer import JelinekMercer
 from statlm.models.ngram.smoothing.katz import Katz
@@ -20,6 +20,7 @@ from statlm.models.ngram.smoothing.witten_bell import WittenBell
 __all__ = [
     "AbsoluteDiscounting",
     "Additive",
+    "FitsCounts",
     "HeldOutDiscount",
     "JelinekMercer",
     "Katz",

@@ -16,6 +16,7 @@ from statlm.models.ngram.table import count_table, dirichlet_mean, restore_table
 from statlm.numerics.context_table import ContextTable
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
+from statlm.text.window_counts import WindowCounts
 
 LOG_BOUNDS = (-20.0, 10.0)
 
@@ -73,6 +74,12 @@ class Additive:
         a, converged = _marginal_maximum(table, corpus.vocabulary.size)
         method = f"posterior mean; pseudo-count {a:.4g} by maximum marginal likelihood"
         return dirichlet_mean(n, corpus, table, a), FitReport(method, converged)
+
+    def fit_counts(self, counts: WindowCounts, corpus: Corpus, n: int) -> NGramLikelihood:
+        """The model at its estimate, standing on a corpus that need not be the one counted."""
+        table = counts.context_table(n)
+        a = self.pseudo_count if self.pseudo_count is not None else _marginal_maximum(table, counts.vocabulary.size)[0]
+        return dirichlet_mean(n, corpus, table, float(a))
 
     def restore(self, corpus: Corpus, n: int, arrays: dict[str, Array], settings: dict[str, Any]) -> NGramLikelihood:
         """The model that was saved with its `state`, on a corpus."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from statlm.fit.fit import FitReport
 from statlm.likelihood import Predictive
@@ -14,6 +14,7 @@ from statlm.numerics.backoff_table import BackoffTable
 from statlm.numerics.ngram_counts import NGramCounts
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
+from statlm.text.window_counts import WindowCounts
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,15 @@ class Smoothing(Protocol):
         ...
 
 
+@runtime_checkable
+class FitsCounts(Protocol):
+    """A smoothing that can be estimated without the text, from what was counted of it."""
+
+    def fit_counts(self, counts: WindowCounts, corpus: Corpus, n: int) -> Predictive:
+        """The model at its estimate, standing on a corpus that need not be the one counted."""
+        ...
+
+
 class FromCounts(ABC):
     """A smoothing that needs nothing but counts."""
 
@@ -71,6 +81,11 @@ class FromCounts(ABC):
         found = self.estimate(count_corpus(corpus, n), corpus.vocabulary.size)
         model = InterpolatedNGram(corpus, found.table, found.records, found.remarks)
         return model, FitReport(f"{found.method}; {sources(found.records)}")
+
+    def fit_counts(self, counts: WindowCounts, corpus: Corpus, n: int) -> Predictive:
+        """The model at its estimate, standing on a corpus that need not be the one counted."""
+        found = self.estimate(counts.ngram_counts(n), counts.vocabulary.size)
+        return InterpolatedNGram(corpus, found.table, found.records, found.remarks)
 
     def restore(self, corpus: Corpus, n: int, arrays: dict[str, Array], settings: dict[str, Any]) -> Predictive:
         """The model that was saved with its `state`, on a corpus."""
