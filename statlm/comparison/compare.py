@@ -46,7 +46,8 @@ def compare(
         without parameters, and where a penalty or a prior was fitted). With `on`: ``test_loglike``, ``perplexity`` with
         ``conf_low`` and ``conf_high``, ``bits_per_byte`` (missing where the corpus is not text), ``impossible`` (observations
         of probability 0), and the paired ``difference`` from the best in nats a token with ``std_error`` and ``p_value``
-        (missing in the row of the best, and where a difference is infinite). ``attrs["notes"]`` holds sentences to read with it: the dependence assumed, and
+        (missing in the row of the best, and where a difference is infinite). ``attrs["notes"]`` holds sentences to read with
+        it: the dependence assumed, and
         which models the data cannot tell apart.
 
     Raises

@@ -63,8 +63,8 @@ class StationaryBootstrap:
             ends = np.minimum(np.cumsum(np.concatenate(drawn)), n)
             ends = ends[: np.searchsorted(ends, n) + 1]
             size = np.minimum(np.diff(ends, prepend=0), n)
-            start = rng.integers(n, size=len(size))
-            means[b] = (running[start + size] - running[start]).sum()
+            begin = rng.integers(n, size=len(size))
+            means[b] = (running[begin + size] - running[begin]).sum()
         return float(means.var(ddof=1))
 
     def mean_block(self, x: Array) -> float:

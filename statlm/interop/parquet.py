@@ -189,7 +189,7 @@ def _check(connection: Any, files: list[str], vocabulary: Vocabulary) -> int:
         found.add(int(settings["n"]))
     if len(found) > 1:
         raise DamagedFile(
-            f"The shards were counted for different lengths, n = {', '.join(map(str, sorted(found)))}, and their windows cannot be "
-            "summed. Count them again with one n."
+            f"The shards were counted for different lengths, n = {', '.join(map(str, sorted(found)))}, and cannot be summed. "
+            "Count them again with one n."
         )
     return found.pop()

@@ -207,7 +207,7 @@ def test_a_memory_limit_that_is_too_low_or_no_size_is_said(tmp_path):
     )
     out = tmp_path / "counts"
     out.write_text("old")
-    with pytest.raises(MemoryLimitReached, match="does not fit into memory_limit='8MB'.*Raise the limit"):
+    with pytest.raises(MemoryLimitReached, match=r"does not fit into memory_limit='8MB'.*Raise the limit"):
         parquet.count_shard(tokens, out, 16, vocabulary, memory_limit="8MB")
     assert out.read_text() == "old"
     with pytest.raises(SpecificationError, match="memory_limit='a lot' is no amount of memory"):

@@ -253,7 +253,9 @@ class NGramLikelihood:
     def _place(self) -> tuple[Array, Array]:
         """(nobs,) context row and cell of each observation, -1 where training never saw it."""
         rows = self.table.find_contexts(self.corpus.context_columns(self.memory), self.corpus.nobs)
-        return rows, self.table.find_cells(rows, self.corpus.targets.astype(np.int64))
+        cells = self.table.find_cells(rows, self.corpus.targets.astype(np.int64))
+        # Kept with the model for as long as it lives, so in half the memory: a table has fewer than 2^31 cells.
+        return rows.astype(np.int32), cells.astype(np.int32)
 
     @cached_property
     def _reference(self) -> Array:
