@@ -19,6 +19,7 @@ _HOME = {
     "BytePairs": "statlm.text.tokenizers",
     # models
     "NGram": "statlm.models.ngram",
+    "VariableLengthNGram": "statlm.models.ngram",
     "Additive": "statlm.models.ngram",
     "WittenBell": "statlm.models.ngram",
     "AbsoluteDiscounting": "statlm.models.ngram",

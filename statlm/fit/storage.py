@@ -17,6 +17,7 @@ from statlm.errors import DamagedFile, SpecificationError
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 from statlm.text.vocabulary import Vocabulary
+from statlm.text.writing import not_written
 
 if TYPE_CHECKING:
     from statlm.fit.fit import Fit
@@ -45,7 +46,10 @@ def save(fit: Fit, folder: str | os.PathLike[str]) -> None:
     ------
     SpecificationError
         If the folder exists and is not a saved fit.
+    NotWritten
+        If there is no room, say. What was there before is untouched.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     target = Path(folder)
@@ -72,21 +76,25 @@ def save(fit: Fit, folder: str | os.PathLike[str]) -> None:
         "documents": json.loads(corpus.documents.to_json(orient="split", index=False)),
         "fingerprint": corpus.fingerprint,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
-        save_file(arrays, new / ARRAYS)
-        description["sha256"] = _sha256(new / ARRAYS)
-        (new / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
-        if target.exists():
-            os.replace(target, Path(temporary) / "old")
-        try:
-            os.replace(new, target)
-        except OSError:
-            if (Path(temporary) / "old").exists():
-                shutil.move(Path(temporary) / "old", target)
-            raise
+    with not_written(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            try:
+                save_file(arrays, new / ARRAYS)
+            except SafetensorError as error:
+                raise OSError(str(error)) from error
+            description["sha256"] = _sha256(new / ARRAYS)
+            (new / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+            if target.exists():
+                os.replace(target, Path(temporary) / "old")
+            try:
+                os.replace(new, target)
+            except OSError:
+                if (Path(temporary) / "old").exists():
+                    shutil.move(Path(temporary) / "old", target)
+                raise
 
 
 def read(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Array], Corpus]:

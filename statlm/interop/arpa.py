@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from statlm.numerics.document_stream import document_stream
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 from statlm.text.vocabulary import Vocabulary
+from statlm.text.writing import written_whole
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 IMPOSSIBLE = -99.0  # log10 of probability 0, as all programs write it
@@ -164,6 +164,8 @@ def write(model: Predictive | HasTable | Any, path: str | os.PathLike[str], *, r
     ------
     SpecificationError
         If the model is no back-off n-gram, the vocabulary has no ends of documents, or a type cannot be written.
+    NotWritten
+        If there is no room, say. What stood at `path` before is untouched.
     """
     model = underlying(model)
     table = getattr(model, "table", None)
@@ -174,19 +176,11 @@ def write(model: Predictive | HasTable | Any, path: str | os.PathLike[str], *, r
         )
     vocabulary = model.vocabulary if isinstance(model, ArpaModel) else model.corpus.vocabulary
     names = _names(vocabulary, rename or {})
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    os.close(handle)
-    try:
-        with _create(temporary, target.suffix == ".gz") as file:
-            _write(file, table, vocabulary, names)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with written_whole(path) as part, _create(part, Path(path).suffix == ".gz") as file:
+        _write(file, table, vocabulary, names)
 
 
-def _create(path: str, compressed: bool) -> IO[str]:
+def _create(path: Path, compressed: bool) -> IO[str]:
     return gzip.open(path, "wt", encoding="utf-8") if compressed else open(path, "w", encoding="utf-8")
 
 

@@ -31,7 +31,7 @@ def loglike(model: Predictive) -> float:
 
 def null_loglike(model: Predictive) -> float:
     """Log-likelihood of the unigram model fitted to the same observations, in nats: the intercept-only regression."""
-    counts = np.bincount(model.corpus.targets, minlength=model.corpus.vocabulary.nids)
+    counts = model.corpus.type_counts
     counts = counts[counts > 0]
     return float((counts * np.log(counts / counts.sum())).sum())
 

@@ -10,7 +10,11 @@ from statlm.fit.fit import Fit, FitReport
 from statlm.fit.storage import read
 
 # The models that can be read: a file says the name of one of these, and nothing in it is ever executed.
-MODELS = {"NGram": "statlm.models.ngram", "SoftmaxRegression": "statlm.models.softmax"}
+MODELS = {
+    "NGram": "statlm.models.ngram",
+    "VariableLengthNGram": "statlm.models.ngram",
+    "SoftmaxRegression": "statlm.models.softmax",
+}
 
 
 def load(folder: str | os.PathLike[str]) -> Fit:

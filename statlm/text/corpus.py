@@ -22,6 +22,7 @@ from statlm.text.tokenizers import Tokenizer, Training
 from statlm.text.vocabulary import Vocabulary
 
 SPLIT_CONTEXT = 1024
+COUNTED_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -342,11 +343,24 @@ class Corpus:
     @property
     def nunknown(self) -> int:
         """Number of observations that are ``<unk>``."""
-        return int(np.count_nonzero(self.targets == self.vocabulary.unk))
+        return int(self.type_counts[self.vocabulary.unk])
 
     def _total(self, which: int) -> int | None:
-        sizes = self.token_sizes
-        return None if sizes is None else int(sizes[which][self._observed].sum(dtype=np.int64))
+        stored = (self.token_bytes, self.token_chars)[which]
+        if stored is not None:
+            return int(stored[self._observed].sum(dtype=np.int64))
+        by_type = self.vocabulary.type_sizes
+        # From counts of types: sizes written out for each character would take eight times the memory of the text.
+        return None if by_type is None else int(by_type[which] @ self.type_counts)
+
+    @cached_property
+    def type_counts(self) -> Array:
+        """(nids,) how often each type is observed, special ones included."""
+        targets = self.targets
+        counts = np.zeros(self.vocabulary.nids, np.int64)
+        for start in range(0, len(targets), COUNTED_AT_ONCE):
+            counts += np.bincount(targets[start : start + COUNTED_AT_ONCE], minlength=len(counts))
+        return counts
 
     @cached_property
     def token_sizes(self) -> tuple[Array, Array] | None:

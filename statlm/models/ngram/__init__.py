@@ -15,6 +15,7 @@ from statlm.models.ngram.smoothing import (
     WittenBell,
 )
 from statlm.models.ngram.specification import NGram
+from statlm.models.ngram.variable_length import VariableLengthNGram
 
 __all__ = [
     "AbsoluteDiscounting",
@@ -29,5 +30,6 @@ __all__ = [
     "NGram",
     "PitmanYor",
     "Smoothing",
+    "VariableLengthNGram",
     "WittenBell",
 ]

@@ -12,6 +12,7 @@ import scipy.sparse as sparse
 
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.numerics.context_table import ContextTable
+from statlm.numerics.context_tree import ContextTree
 from statlm.numerics.linalg import ArrowBlocks
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.repeated_rows import RepeatedRows
@@ -39,6 +40,8 @@ class NGramLikelihood:
         Types in the support.
     pseudo_count : float
         What was added to each count.
+    tree : ContextTree or None
+        Of contexts of different lengths, the ones that are told apart; see `VariableLengthNGram`.
     """
 
     n: int
@@ -49,6 +52,7 @@ class NGramLikelihood:
     ntypes: int
     size: int
     pseudo_count: float = 0.0
+    tree: ContextTree | None = None
     memory: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -183,7 +187,7 @@ class NGramLikelihood:
             pad = np.full((len(contexts), lack), self.corpus.vocabulary.pad)
             contexts = np.concatenate([pad, contexts], axis=1)
         columns = [contexts[:, -lag] for lag in range(1, self.memory + 1)]
-        return self.table.find_contexts(columns, len(contexts))
+        return self._find(columns, len(contexts))
 
     def counts_of(self, contexts: Array) -> Array:
         """(m, V) training counts of what followed each context: the data behind its probabilities."""
@@ -219,11 +223,16 @@ class NGramLikelihood:
             "cells": self.cells,
             "others": self.others,
         }
+        if self.tree is not None:
+            arrays |= {f"tree{j}": keys for j, keys in enumerate(self.tree.keys, start=1)}
+            arrays |= {f"used{j}": used.astype(np.uint8) for j, used in enumerate(self.tree.used, start=1)}
         return arrays, {"bits": table.bits, "ntypes": self.ntypes, "size": self.size, "pseudo_count": self.pseudo_count}
 
     def notes(self) -> list[str]:
         """What a reader of the summary must know: what is held fixed, what a prior did, what was never seen."""
         notes = []
+        if self.tree is not None:
+            notes.append("The contexts were chosen with the training text; errors and criteria take them as given.")
         if self.n > 0 and self.pseudo_count > 0:
             notes.append(
                 "Probabilities are posterior means under a symmetric Dirichlet prior (pseudo-count "
@@ -244,6 +253,12 @@ class NGramLikelihood:
             )
         return notes
 
+    def _find(self, columns: list[Array], n: int) -> Array:
+        """(n,) row of each context, -1 where training never saw it."""
+        if self.tree is not None:
+            columns = self.tree.shorten(columns, self.corpus.vocabulary.pad)
+        return self.table.find_contexts(columns, n)
+
     def _cells_of(self, rows: Array) -> tuple[Array, Array]:
         """For table rows: (position in `rows`, cell) of each of their cells."""
         starts, stops = self.table.starts[rows], self.table.starts[rows + 1]
@@ -252,7 +267,7 @@ class NGramLikelihood:
     @cached_property
     def _place(self) -> tuple[Array, Array]:
         """(nobs,) context row and cell of each observation, -1 where training never saw it."""
-        rows = self.table.find_contexts(self.corpus.context_columns(self.memory), self.corpus.nobs)
+        rows = self._find(self.corpus.context_columns(self.memory), self.corpus.nobs)
         cells = self.table.find_cells(rows, self.corpus.targets.astype(np.int64))
         # Kept with the model for as long as it lives, so in half the memory: a table has fewer than 2^31 cells.
         return rows.astype(np.int32), cells.astype(np.int32)

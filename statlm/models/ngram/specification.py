@@ -107,7 +107,7 @@ class NGram:
         NoEstimate, CorpusError
             As the smoothing says.
         """
-        self._check_length(corpus)
+        self.check_length(corpus)
         if self.smoothing is not None:
             model, report = self.smoothing.fit(corpus, self.n)
             return Fit(self, model, report)
@@ -160,7 +160,8 @@ class NGram:
         """Lags and largest interaction, both n - 1: the model is saturated."""
         return (self.n - 1, max(self.n - 1, 0)) if self.smoothing is None and self.pseudo_count == 0 else None
 
-    def _check_length(self, corpus: Corpus) -> None:
+    def check_length(self, corpus: Corpus) -> None:
+        """Raise SpecificationError if no document is long enough to hold an n-gram."""
         longest = int(np.diff(corpus.offsets).max())
         if self.n > 1 and longest < self.n:
             raise SpecificationError(
