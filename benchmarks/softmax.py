@@ -2,10 +2,11 @@
 
     python benchmarks/softmax.py [--design 27x1@100000 ...] [--tool statlm ...] [--limit 300] [--repeats 5]
 
-A design is symbols x lags @ characters: 10 symbols are the commonest letters and one for the others, so that no pair is missing; 27
-are letters and space, 65 all characters of the text. Time is from the token ids to estimates, log-likelihood and, where the tool
-has them, standard errors; the text is read and cut, and packages are imported, before. Each case runs in a process of its own, repeats are interleaved, medians are shown. A case that took longer than a tenth of the limit is not
-repeated, one that reaches the limit is stopped, and one that would not fit into memory is not begun.
+A design is symbols x lags @ characters. 10 symbols are the commonest letters and one for the others, so that no pair is missing;
+27 are letters and space, 65 all characters of the text. Time is from the token ids to estimates, log-likelihood and, where the
+tool has them, standard errors; the text is read and cut, and packages are imported, before. Each case runs in a process of its
+own, repeats are interleaved, medians are shown. A case that took longer than a tenth of the limit is not repeated, one that
+reaches the limit is stopped, and one that would not fit into memory is not begun.
 
 Where a pair of symbols never occurs the maximum is at infinity: statlm reports the supremum, the others whatever they end with.
 """
@@ -30,7 +31,16 @@ from measure import answer, run_case, seconds
 
 import statlm as slm
 
-DESIGNS = ["10x2@100000", "27x1@100000", "27x2@100000", "27x3@100000", "27x1@1000000", "27x2@1000000", "27x3@1000000", "65x2@1000000"]
+DESIGNS = [
+    "10x2@100000",
+    "27x1@100000",
+    "27x2@100000",
+    "27x3@100000",
+    "27x1@1000000",
+    "27x2@1000000",
+    "27x3@1000000",
+    "65x2@1000000",
+]
 TOOLS = ["statlm", "statlm_errors", "statsmodels_newton", "statsmodels_lbfgs", "sklearn_lbfgs", "sklearn_newton_cg"]
 R_TOOLS = ["r_multinom", "r_vglm"]
 MEMORY = 12.0  # GiB that a dense design with its copies may take

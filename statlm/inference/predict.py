@@ -24,6 +24,15 @@ MAX_SISON_GLAZ = 50_000
 
 
 @runtime_checkable
+class Separated(Protocol):
+    """A likelihood that says how probable a token that it excludes may still be."""
+
+    def upper_limits(self, contexts: Array, alpha: float) -> Array:
+        """(m, V) one-sided upper limits where the probability is 0."""
+        ...
+
+
+@runtime_checkable
 class Tabulated(Protocol):
     """A likelihood whose probabilities are shares of counts, so that intervals for proportions apply."""
 
@@ -181,6 +190,15 @@ def _intervals(
             high = np.where(boundary, np.stack([e[1] for e in exact]), high)
             label[boundary] = "clopper-pearson (on the boundary)"
             error[boundary] = np.nan
+    elif isinstance(model, Separated) and not positive.all():
+        limits = model.upper_limits(context_array(model.corpus.vocabulary, ids), (1 - level) / 2)
+        certain = positive & (positive.sum(axis=1, keepdims=True) == 1)
+        low, high = np.where(positive, low, 0.0), np.where(positive, high, limits)
+        # A token that is certain in the limit is so because all others are excluded.
+        low[certain] = np.maximum(1.0 - np.where(positive, 0.0, limits).sum(axis=1), 0.0)[certain.any(axis=1)]
+        high[certain] = 1.0
+        label[~positive | certain] = "one-sided (separation)"
+        error[~positive | certain] = np.nan
     return {"std_error": error.ravel(), "conf_low": low.ravel(), "conf_high": high.ravel(), "method": label.ravel()}
 
 

@@ -115,7 +115,7 @@ def _programme(data: GroupedLogit) -> Array | None:
     Every observed class is level with the highest of its context, and the sum of how far the others fall below it, up to 1
     each, is maximised: directions of recession form a cone, so a sum of them lowers what any of them lowers.
     """
-    columns, classes = data.index
+    columns, _ = data.index
     contexts = data.design.shape[0]
     largest = abs(data.design).max(axis=0).toarray().ravel()
     scale = np.where(largest > 0, largest, 1.0)[columns]  # so that units do not matter

@@ -2,6 +2,7 @@
 
 from statlm.plots.perplexity import plot_perplexity, save_perplexity
 from statlm.plots.probabilities import plot_next_token
+from statlm.plots.smoothing import plot_perplexity_by_n
 from statlm.plots.style import PALETTE, house_style
 from statlm.plots.surprisal import surprisal_html
 from statlm.plots.transitions import plot_transitions
@@ -11,6 +12,7 @@ __all__ = [
     "house_style",
     "plot_next_token",
     "plot_perplexity",
+    "plot_perplexity_by_n",
     "plot_transitions",
     "save_perplexity",
     "surprisal_html",

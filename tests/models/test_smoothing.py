@@ -78,6 +78,30 @@ def test_long_ngrams(n):
     assert fit.perplexity < slm.NGram(2, smoothing="modified-kneser-ney").fit(train).perplexity
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_unigrams_have_a_probability_for_every_type(corpus, name):
+    fit = slm.NGram(1, smoothing=name).fit(corpus)
+    p = np.exp(fit.logprobs(np.zeros((1, 0), np.int64)))[0]
+    assert_allclose(p.sum(), 1, rtol=0, atol=1e-12)
+    assert (p > 0).all()
+    assert np.unique(fit.logprobs(corpus.contexts(2)), axis=0).shape[0] == 1  # the context does not matter
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_single_type_beside_the_ends_of_documents(name, n):
+    train = slm.Corpus.from_texts(["aaa", "a", "aaaaa", "aa"])
+    fit = slm.NGram(n, smoothing=name).fit(train)
+    check_predictive(fit)
+    assert np.isfinite(fit.perplexity)
+
+
+@pytest.mark.parametrize("name", [None, *NAMES])
+def test_a_vocabulary_of_one_is_refused_before_it_reaches_a_smoothing(name):
+    with pytest.raises(CorpusError, match=r"single type \('a'\): every model gives it probability 1"):
+        slm.NGram(2, smoothing=name).fit(slm.Corpus.from_text("aaaa"))
+
+
 # --- counts -----------------------------------------------------------------------------------------------------------
 
 

@@ -248,7 +248,7 @@ def test_ridge_errors_have_the_penalty_in_the_bread(dense_corpus):
 
 
 def test_clusters_of_one_token_are_the_sandwich_up_to_a_factor(dense_corpus):
-    rows = [list(pair) + [token] for pair, token in zip(dense_corpus.contexts(2), dense_corpus.targets, strict=True)]
+    rows = [[*pair, token] for pair, token in zip(dense_corpus.contexts(2), dense_corpus.targets, strict=True)]
     single = slm.Corpus.from_tokens(rows, vocabulary=dense_corpus.vocabulary, given=2)
     fit = slm.SoftmaxRegression(2).fit(single)
     assert single.nobs == single.ndocuments == dense_corpus.nobs
@@ -710,7 +710,7 @@ def test_parameters_of_another_length_are_refused(corpus):
         ({"lags": 2, "interactions": "some"}, "interactions='some' is unknown"),
         ({"lags": 2, "penalty": "lasso", "strength": 1.0}, "penalty='lasso' is unknown"),
         ({"lags": 2, "penalty": "ridge"}, "a penalty needs its strength"),
-        ({"lags": 2, "strength": 1.0}, "a strength a penalty"),
+        ({"lags": 2, "strength": 1.0}, "a penalty needs its strength, and the other way round"),
         ({"lags": 2, "penalty": "ridge", "strength": 0.0}, "the weight of a penalty is a positive number"),
         ({"lags": 2, "penalty": "ridge", "strength": float("nan")}, "strength=nan"),
         ({"lags": 2, "penalty": "ridge", "strength": float("inf")}, "strength=inf"),

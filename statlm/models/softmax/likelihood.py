@@ -12,6 +12,7 @@ import scipy.sparse as sparse
 
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.models.softmax.design import LagDesign
+from statlm.models.softmax.exclusion import upper_limits
 from statlm.numerics.grouped_logit import GroupedLogit, log_softmax
 from statlm.numerics.repeated_rows import RepeatedRows
 from statlm.numerics.ridge import Ridge
@@ -73,16 +74,45 @@ class SoftmaxLikelihood:
 
     def logprobs(self, contexts: Array) -> Array:
         """(m, V) log-probabilities of the next token, nats; ``-inf`` for tokens that training never saw."""
+        logp, _ = self._log_probabilities(self._rows(contexts))
+        result = np.full((len(contexts), self.corpus.vocabulary.size), -np.inf)
+        result[:, self.responses] = logp
+        return result
+
+    def upper_limits(self, contexts: Array, alpha: float) -> Array:
+        """(m, V) one-sided upper limits for the tokens that have probability 0 after each context, 0 for the others.
+
+        The model must stand on its training corpus. Of a token that training never saw the limit is that of a share,
+        ``1 - alpha ** (1 / nobs)``.
+        """
+        rows, table = self._rows(contexts), self._table
+        eta, row_eta = (np.asarray(design @ self.coefficients) for design in (table.design, rows))
+        row_logp, row_possible = self._log_probabilities(rows)
+        limits = upper_limits(
+            rows,
+            ~row_possible,
+            table.design,
+            table.counts,
+            eta,
+            np.where(table.possible, eta - table.logp, -np.inf).max(axis=1),
+            row_eta,
+            np.where(row_possible, row_eta - row_logp, -np.inf).max(axis=1),
+            self.design.indicators,
+            self.directions,
+            alpha,
+        )
+        result = np.full((rows.shape[0], self.corpus.vocabulary.size), 1.0 - alpha ** (1.0 / self.corpus.nobs))
+        result[:, self.responses] = limits
+        return result
+
+    def _rows(self, contexts: Array) -> sparse.csr_array:
+        """(m, P) design of contexts given oldest token first."""
         contexts = np.atleast_2d(np.asarray(contexts, np.int64))
         lack = self.memory - contexts.shape[1]
         if lack > 0:
             pad = np.full((len(contexts), lack), self.corpus.vocabulary.pad)
             contexts = np.concatenate([pad, contexts], axis=1)
-        recent = contexts[:, contexts.shape[1] - self.memory :][:, ::-1]
-        logp, _ = self._log_probabilities(self.design.matrix(recent))
-        result = np.full((len(contexts), self.corpus.vocabulary.size), -np.inf)
-        result[:, self.responses] = logp
-        return result
+        return self.design.matrix(contexts[:, contexts.shape[1] - self.memory :][:, ::-1])
 
     def on(self, corpus: Corpus) -> SoftmaxLikelihood:
         """The same coefficients on another corpus of the same vocabulary."""
