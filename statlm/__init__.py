@@ -63,6 +63,11 @@ _HOME = {
     "compare": "statlm.comparison.compare",
     "paired_test": "statlm.comparison.paired",
     "ladder": "statlm.comparison.ladder",
+    "vuong_test": "statlm.comparison.vuong",
+    "confidence_set": "statlm.comparison.confidence_set",
+    "stacking_weights": "statlm.comparison.stacking",
+    "tic": "statlm.comparison.tic",
+    "effective_parameters": "statlm.comparison.tic",
     # generation
     "generate": "statlm.generation.generate",
     "simulate": "statlm.generation.simulate",

@@ -1,5 +1,6 @@
 """The table on real texts, checked against counts made by hand with a dictionary."""
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -86,8 +87,8 @@ def test_the_public_split_of_shakespeare(data):
     assert (train.nobs, test.nobs) == (1_003_854, 111_540)
     # Each held-out character is scored once, with the training text before it as context.
     text = (data / "shakespeare.txt").read_text(encoding="utf-8")
-    counts, contexts = Counter(zip(text[:1_003_853], text[1:1_003_854], strict=True)), Counter(text[:1_003_853])
-    pairs = list(zip(text[1_003_853:-1], text[1_003_854:], strict=True))
+    counts, contexts = Counter(itertools.pairwise(text[:1_003_854])), Counter(text[:1_003_853])
+    pairs = list(itertools.pairwise(text[1_003_853:]))
     held = slm.NGram(2).fit(train).on(test)
     assert np.count_nonzero(np.isneginf(held.loglike_obs())) == sum(1 for pair in pairs if pair not in counts)
     seen = [log(counts[pair] / contexts[pair[0]]) for pair in pairs if pair in counts]

@@ -14,7 +14,7 @@ from statlm.covariance import Dependence
 from statlm.covariance.bread import bread
 from statlm.covariance.functionals import HELD
 from statlm.errors import FewClustersWarning, NoEstimate, SingularInformation, SpecificationError
-from statlm.inference.maxima import check_maximum, finite_loglike, name_of
+from statlm.inference.maxima import Specified, check_maximum, finite_loglike, name_of
 from statlm.inference.perplexity_interval import choose_dependence, mean_estimate
 from statlm.likelihood import Likelihood, Predictive, is_likelihood, is_penalised, spans, underlying
 from statlm.numerics.linalg import solve
@@ -199,12 +199,12 @@ def vuong_test(
         )
     relation = _relation(a, b)
     weights, notes = _weights(first, second, corpus, chosen)
-    statistic = lr_p_value = variance_p_value = np.nan
+    lr_p_value = variance_p_value = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewClustersWarning)  # it was said above
-        statistic = _sum_of_squares(chosen.factor((d - d.mean())[:, None], corpus))
+        variance = _sum_of_squares(chosen.factor((d - d.mean())[:, None], corpus))
     if weights is not None:
-        variance_p_value = weighted_chi2_sf(statistic, weights**2)
+        variance_p_value = weighted_chi2_sf(variance, weights**2)
         if relation == "nested":
             sign = 1.0 if dof[0] >= dof[1] else -1.0
             lr_p_value = weighted_chi2_sf(2.0 * sign * float(d.sum()), sign * weights)
@@ -215,7 +215,7 @@ def vuong_test(
         std_error=estimate.std_error,
         correction=correction,
         penalty=penalty,
-        variance_statistic=statistic,
+        variance_statistic=variance,
         variance_p_value=variance_p_value,
         relation=relation,
         lr_p_value=lr_p_value,
@@ -245,7 +245,7 @@ def _maximum(model: Predictive) -> Likelihood:
 
 
 def _relation(a: Predictive, b: Predictive) -> str:
-    pair = [getattr(model, "specification", None) for model in (a, b)]
+    pair = [model.specification if isinstance(model, Specified) else None for model in (a, b)]
     if spans(*pair) or spans(*reversed(pair)):
         return "nested"
     return "overlapping" if all(spans(specification, specification) for specification in pair) else "unknown"

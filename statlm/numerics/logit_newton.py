@@ -132,7 +132,7 @@ def newton_direction(curvature: Curvature, gradient: Array, ridge: Ridge | None,
         except scipy.linalg.LinAlgError:
             pass  # numerically singular: conjugate gradients move only where there is information
     with single_threaded():
-        return conjugate_gradients(curvature, gradient, ridge, min(0.1, max(norm**0.5, 1e-10)))
+        return conjugate_gradients(curvature, gradient, ridge, min(0.1, max(norm**0.5, 1e-12)))
 
 
 def conjugate_gradients(curvature: Curvature, right: Array, ridge: Ridge | None, tolerance: float) -> Array:
@@ -203,10 +203,12 @@ def restarted(data: GroupedLogit, coefficients: Array) -> Array:
     return projected(data, data.totals[:, None] * np.exp(logp), np.where(data.possible, logp, 0.0), None)
 
 
-def projected(data: GroupedLogit, weights: Array, target: Array, ridge: Ridge | None) -> Array:
+def projected(
+    data: GroupedLogit, weights: Array, target: Array, ridge: Ridge | None, tolerance: float = 1e-4
+) -> Array:
     """(P, J) coefficients of the weighted least-squares fit to (C, J) linear predictors, with an effect for each context."""
     mean = (weights * target).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
     right = np.asarray(data.design.T @ (weights * (target - mean)))[data.index]
     start = np.zeros(data.free.shape)
-    start[data.index] = newton_direction(data.curvature(weights), right, ridge, 1e-8)
+    start[data.index] = newton_direction(data.curvature(weights), right, ridge, tolerance**2)
     return start

@@ -82,7 +82,7 @@ def _tail(x: float, weights: Array, upper: bool) -> float:
     """``P(Q > x)`` or ``P(Q < x)`` for x >= 0 and weights of which the largest is 1 in size."""
     from scipy.integrate import quad
 
-    if upper and weights.max() <= 0 or (not upper and x == 0 and weights.min() >= 0):
+    if (upper and weights.max() <= 0) or (not upper and x == 0 and weights.min() >= 0):
         return 0.0
     centre = _saddlepoint(x, weights, upper)
     barrier = 0.5 / weights.max() if upper else 0.0

@@ -159,13 +159,25 @@ def test_the_reference_class_changes_nothing_but_the_parameters(corpus, lags, pe
         assert reference not in other.param_names.get_level_values("response")
 
 
+def intervals_by_reference(corpus):
+    """The same table of predictions under two reference classes."""
+    for reference in (None, "b"):
+        fit = slm.SoftmaxRegression(2, reference=reference).fit(corpus)
+        table = fit.predict(["ab", "ra"], interval=0.95, method="logit", cov="HC0")
+        yield table.sort_values(["context", "token"], ignore_index=True)
+
+
 def test_intervals_do_not_depend_on_the_reference_class(corpus):
-    tables = [
-        slm.SoftmaxRegression(2, reference=r).fit(corpus).predict(["ab", "ra"], interval=0.95, method="logit", cov="HC0")
-        for r in (None, "b")
-    ]
-    one, two = (table.sort_values(["context", "token"], ignore_index=True) for table in tables)
+    one, two = intervals_by_reference(corpus)
     assert_allclose(two.std_error, one.std_error, atol=1e-7)
+    inside = one.std_error.notna()
+    assert inside.sum() > 4
+    for column in ("conf_low", "conf_high"):
+        assert_allclose(two.loc[inside, column], one.loc[inside, column], atol=1e-7)
+
+
+def test_limits_of_impossible_tokens_do_not_depend_on_the_reference_class(corpus):
+    one, two = intervals_by_reference(corpus)
     assert_allclose(two.conf_high, one.conf_high, atol=1e-6)
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 # Log-odds against a of b and c: intercept, lag 1 = b, c, lag 2 = b, c. Token a stays the most frequent, so it is the reference.
 TRUTH = np.array([[-1.0, 0.6, -0.3, 0.4, 0.2], [-1.2, -0.4, 0.8, 0.3, -0.5]])
 TERMS = ["(Intercept)", "lag1[b]", "lag1[c]", "lag2[b]", "lag2[c]"]
-SETTING = "softmax of 2 lags, 3 states, 600 observations"
+SETTING = "softmax of 2 lags, 3 states, 1,500 observations"
 
 
 def next_token(truth):
@@ -38,7 +38,7 @@ def corpora(chains, vocabulary, truth, n, steps, seed):
 
 @pytest.fixture(scope="module")
 def texts(chains, letters):
-    return corpora(chains, letters(3), TRUTH, 1000, 600, 31)
+    return corpora(chains, letters(3), TRUTH, 1000, 1500, 31)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,10 @@ def test_the_likelihood_ratio_of_a_lag_has_its_size_and_power(chains, letters, f
     short = TRUTH.copy()
     short[:, 3:] = 0.0  # lag 2 does nothing
     rejected = []
-    for text in corpora(chains, letters(3), short, 1000, 600, 32):
+    for text in corpora(chains, letters(3), short, 1000, 1500, 32):
         models = [slm.SoftmaxRegression(lags).fit(text) for lags in (1, 2)]
         rejected.append(slm.lr_test(*models).p_value <= 0.05)
-    assert measured("`lr_test`, second lag", "softmax of 1 lag, 3 states, 600 observations", rejected, 0.05).near
+    assert measured("`lr_test`, second lag", "softmax of 1 lag, 3 states, 1,500 observations", rejected, 0.05).near
     found = [
         slm.lr_test(slm.SoftmaxRegression(1).fit(t), f).p_value <= 0.05 for t, f in zip(texts[:300], fits, strict=False)
     ]

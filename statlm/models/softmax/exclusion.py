@@ -5,23 +5,20 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sparse
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
+from statlm.numerics.grouped_logit import GroupedLogit
+from statlm.numerics.logit_newton import projected
 from statlm.numerics.separation import remaining
 from statlm.numerics.types import Array
 
 REACH = 700.0  # beyond, a probability is 0 or 1 in float64
 
 
-def upper_limits(
+def exclusion_limits(
     rows: sparse.csr_array,
-    excluded: Array,
-    design: sparse.csr_array,
-    counts: Array,
-    eta: Array,
-    log_normaliser: Array,
-    row_eta: Array,
-    row_log_normaliser: Array,
+    data: GroupedLogit,
+    coefficients: Array,
     indicators: sparse.csc_array,
     directions: tuple[Array, ...],
     alpha: float,
@@ -36,14 +33,9 @@ def upper_limits(
     ----------
     rows : (m, P) sparse array
         Designs of the contexts asked about.
-    excluded : (m, J) boolean array
-        The cells asked about.
-    design, counts : (C, P) sparse array, (C, J) array
-        The training table.
-    eta, row_eta : (C, J), (m, J) arrays
-        Linear predictors at the finite coefficients.
-    log_normaliser, row_log_normaliser : (C,), (m,) arrays
-        Logarithm of the sum of exp(eta) over the possible classes.
+    data : GroupedLogit
+        The training table, with the classes possible in the limit and the finite coefficients.
+    coefficients : (P, J) array
     indicators, directions
         See `statlm.numerics.separation`.
     alpha : float
@@ -53,24 +45,72 @@ def upper_limits(
     -------
     (m, J) array
         Zero where not excluded.
+
+    Notes
+    -----
+    How an excluded token compares between contexts may itself not be identified: other coefficients of it are at infinity too.
+    Then the limit rests on the observations of the very context alone, and is 1 where there are none. Whether that is so is
+    seen by moving the coefficients along a random direction that no possible token can see.
     """
-    present = design @ indicators  # (C, I), zeros and ones
-    totals = counts.sum(axis=1)
-    seen = np.asarray(present.T @ counts)  # (I, J)
+    possible = np.ones((rows.shape[0], data.counts.shape[1]), bool)
+    for direction in directions:
+        possible = remaining(np.asarray(rows @ direction), possible)
+    first, second = (
+        _limits(rows, possible, data, values, indicators, directions, alpha)
+        for values in (coefficients, _unseen_move(data, coefficients))
+    )
+    here = _same_rows(rows, data.design) @ data.totals
+    own = np.where(here > 0, 1.0 - alpha ** (1.0 / np.maximum(here, 1.0)), 1.0)[:, None]
+    identified = np.abs(first - second) <= 1e-5 * np.maximum(first, 1e-12)
+    return np.where(possible, 0.0, np.where(identified, first, own))
+
+
+def _unseen_move(data: GroupedLogit, coefficients: Array) -> Array:
+    """Other coefficients with the same probabilities of all possible classes: a random move where it makes no difference."""
+    noise = np.where(data.free, 0.0, np.random.default_rng(0).normal(size=coefficients.shape))
+    logp = data.log_probabilities(coefficients)
+    target = np.where(data.possible, logp, 0.0) - np.where(data.possible, data.design @ noise, 0.0)
+    return noise + projected(data, data.totals[:, None] * np.exp(logp), target, None, tolerance=1e-12)
+
+
+def _same_rows(rows: sparse.csr_array, design: sparse.csr_array) -> sparse.csr_array:
+    """(m, C) indicator of equal design rows, of zeros and ones, by their squared distance."""
+    size, other = (np.asarray(x.multiply(x).sum(axis=1)).ravel() for x in (rows, design))
+    product = (rows @ design.T).toarray()
+    return sparse.csr_array(np.abs(size[:, None] + other[None, :] - 2 * product) < 0.5)
+
+
+def _limits(
+    rows: sparse.csr_array,
+    row_possible: Array,
+    data: GroupedLogit,
+    coefficients: Array,
+    indicators: sparse.csc_array,
+    directions: tuple[Array, ...],
+    alpha: float,
+) -> Array:
+    """(m, J) limits at given values of the coefficients."""
+    eta, row_eta = np.asarray(data.design @ coefficients), np.asarray(rows @ coefficients)
+    normaliser, row_normaliser = _log_sum(eta, data.possible), _log_sum(row_eta, row_possible)
+    present = data.design @ indicators  # (C, I), zeros and ones
+    seen = np.asarray(present.T @ data.counts)  # (I, J)
     hit = (rows @ indicators).toarray() > 0.5  # (m, I)
-    result = np.zeros(excluded.shape)
-    for row, j in zip(*np.nonzero(excluded), strict=True):
+    result = np.zeros(row_possible.shape)
+    for row, j in zip(*np.nonzero(~row_possible), strict=True):
         empty = np.flatnonzero(hit[row] & (seen[:, j] == 0))
         if len(empty):
             # Lowering class j wherever one of these levels stands is a direction of recession by itself.
             falls = np.asarray(present[:, empty].sum(axis=1)).ravel()
             where = np.flatnonzero(falls > 0.5)
-            log_odds = eta[where, j] - log_normaliser[where]
-            limit = _shift(log_odds, falls[where], totals[where], alpha)
-            result[row, j] = expit(row_eta[row, j] - row_log_normaliser[row] + limit * len(empty))
+            limit = _shift(eta[where, j] - normaliser[where], falls[where], data.totals[where], alpha)
+            result[row, j] = expit(row_eta[row, j] - row_normaliser[row] + limit * len(empty))
         else:
-            result[row, j] = _along(rows[[row]], j, design, totals, eta, row_eta[row], directions, alpha)
+            result[row, j] = _along(rows[[row]], j, data.design, data.totals, eta, row_eta[row], directions, alpha)
     return result
+
+
+def _log_sum(eta: Array, possible: Array) -> Array:
+    return np.asarray(logsumexp(np.where(possible, eta, -np.inf), axis=1))
 
 
 def _shift(log_odds: Array, falls: Array, totals: Array, alpha: float) -> float:

@@ -12,7 +12,7 @@ import scipy.sparse as sparse
 
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.models.softmax.design import LagDesign
-from statlm.models.softmax.exclusion import upper_limits
+from statlm.models.softmax.exclusion import exclusion_limits
 from statlm.numerics.grouped_logit import GroupedLogit, log_softmax
 from statlm.numerics.repeated_rows import RepeatedRows
 from statlm.numerics.ridge import Ridge
@@ -86,21 +86,8 @@ class SoftmaxLikelihood:
         ``1 - alpha ** (1 / nobs)``.
         """
         rows, table = self._rows(contexts), self._table
-        eta, row_eta = (np.asarray(design @ self.coefficients) for design in (table.design, rows))
-        row_logp, row_possible = self._log_probabilities(rows)
-        limits = upper_limits(
-            rows,
-            ~row_possible,
-            table.design,
-            table.counts,
-            eta,
-            np.where(table.possible, eta - table.logp, -np.inf).max(axis=1),
-            row_eta,
-            np.where(row_possible, row_eta - row_logp, -np.inf).max(axis=1),
-            self.design.indicators,
-            self.directions,
-            alpha,
-        )
+        data = GroupedLogit(table.design, table.counts, table.possible, self.free)
+        limits = exclusion_limits(rows, data, self.coefficients, self.design.indicators, self.directions, alpha)
         result = np.full((rows.shape[0], self.corpus.vocabulary.size), 1.0 - alpha ** (1.0 / self.corpus.nobs))
         result[:, self.responses] = limits
         return result

@@ -1,0 +1,144 @@
+"""Takeuchi's criterion, and the effective number of parameters that it charges for."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sparse
+
+from statlm import measures
+from statlm.covariance import Covariance, Dependence, Sandwich, resolve_cov
+from statlm.covariance.bread import bread
+from statlm.covariance.functionals import quadratic_forms, row_slices
+from statlm.errors import NoEstimate, SpecificationError
+from statlm.inference.maxima import check_maximum, name_of
+from statlm.likelihood import Likelihood, is_likelihood, is_penalised, underlying
+from statlm.measures.fit_measures import check_maximum as check_unpenalised
+from statlm.numerics.linalg import Factor, factorise, identity
+from statlm.numerics.repeated_rows import dense
+from statlm.numerics.types import Matrix
+
+
+def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "HC0") -> float:
+    r"""Effective number of parameters, the trace of :math:`H^{-1} J`.
+
+    H is the information (with the precision of the penalty, where one was fitted) and J the variance of the summed scores
+    under an assumption on dependence. Where the model is right and observations are independent given their contexts, it
+    estimates the number of finite parameters; where the model is wrong, how far the log-likelihood on the training text
+    exceeds that on new text, in nats: half of that gap comes from the estimate having moved, half from the text it moved to.
+
+    Parameters
+    ----------
+    fit : Fit or Likelihood
+        At its estimate, on the corpus it was fitted to.
+    cov : str or object
+        "HC0", "cluster", "HAC", or an assumption on dependence such as ``slm.Clustered()``: how J is estimated.
+
+    Returns
+    -------
+    float
+        Parameters.
+
+    Raises
+    ------
+    SpecificationError
+        If `cov` is no sandwich, or an unpenalised model is not at its maximum on this corpus.
+    SingularInformation
+        If some combination of the parameters is not identified.
+    NoEstimate
+        If the model has no parameters and derivatives, or an observation has probability 0.
+
+    Notes
+    -----
+    With a factor F of J, F'F = J, the trace is the sum over its rows (one a distinct observation, or one a document) of
+    :math:`f' H^{-1} f`, or over the parameters of :math:`(F e_j)'(F H^{-1} e_j)` where they are fewer; a slice of either at a
+    time, and no p x p matrix beyond what the information itself is.
+
+    It is exactly p for an n-gram by maximum likelihood: the model is saturated and J = H. Parameters on the boundary (counts of
+    0, coefficients at infinity) are not among the p, although `dof` counts them.
+
+    References
+    ----------
+    Takeuchi (1976), Distribution of informational statistics and a criterion of model fitting. Suri-Kagaku 153 (in Japanese).
+    Shibata (1989), Statistical aspects of model selection, for penalised estimates.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fit = slm.NGram(n=1).fit(slm.Corpus.from_text("abracadabra" * 10))
+    >>> round(effective_parameters(fit), 6)
+    4.0
+    """
+    chosen = resolve_cov(cov)
+    if not isinstance(chosen, Sandwich):
+        raise SpecificationError(
+            f"{cov!r} takes the model to be right, where the effective parameters are the parameters. Name how the scores depend "
+            "on each other: 'HC0', 'cluster', 'HAC', or an object such as Clustered()."
+        )
+    model = underlying(fit)
+    if not is_likelihood(model):
+        raise NoEstimate(
+            f"{name_of(fit)} has no parameters and derivatives, so there is no trace to take. Compare on held-out text: "
+            "compare(..., on=test)."
+        )
+    if not is_penalised(model):
+        check_maximum(model, name_of(fit))
+    if len(model.params) == 0:
+        return 0.0
+    factor = chosen.dependence.factor(model.score(), model.corpus)
+    return _trace(factor, factorise(bread(model)))
+
+
+def tic(fit: Likelihood, cov: str | Covariance | Dependence = "HC0") -> float:
+    r"""Takeuchi's criterion :math:`-2 \ell + 2\,\mathrm{tr}(H^{-1} J)`, nats: AIC's generalisation to models that are wrong.
+
+    Parameters
+    ----------
+    fit : Fit or Likelihood
+        At its maximum-likelihood estimate, on the corpus it was fitted to.
+    cov : str or object
+        As of `effective_parameters`.
+
+    Returns
+    -------
+    float
+        Smaller is better; comparable between models of the same observations under the same `cov`.
+
+    Raises
+    ------
+    NoEstimate
+        If the estimate is penalised, or as `effective_parameters` says.
+    SpecificationError, SingularInformation
+        As of `effective_parameters`.
+
+    Notes
+    -----
+    The trace is itself an estimate, and a noisy one where parameters are many and counts small; with parameters on the boundary
+    it charges for the finite ones only, and flatters the model.
+
+    References
+    ----------
+    Takeuchi (1976). Konishi and Kitagawa (2008), Information criteria and statistical modeling, chapter 3.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> fit = slm.NGram(n=1).fit(slm.Corpus.from_text("abracadabra" * 10))
+    >>> abs(tic(fit) - fit.aic) < 1e-6
+    True
+    """
+    if is_likelihood(fit):
+        check_unpenalised(fit, "TIC")
+    penalty = 2.0 * effective_parameters(fit, cov)
+    return measures.deviance(fit) + penalty
+
+
+def _trace(factor: Matrix, inverse: Factor) -> float:
+    """``tr(F H^-1 F')``, over the rows of F or over its columns, whichever are fewer."""
+    rows, p = factor.shape
+    if rows <= p and (sparse.issparse(factor) or isinstance(factor, np.ndarray)):
+        return float(quadratic_forms(factor, inverse.solve).sum())
+    total = 0.0
+    for some in row_slices(identity(p), rows):
+        unit = some.T
+        total += float((dense(factor @ unit) * dense(factor @ inverse.solve(unit))).sum())
+    return total
