@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def confidence_set(
     level: float = 0.95,
     by: str | None = None,
     block_length: float | None = None,
-    method: str = "R",
+    method: Literal["R", "max"] = "R",
     replicates: int = 999,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -124,8 +124,8 @@ def confidence_set(
     refuted = impossible[impossible > 0]
     if len(refuted) == losses.shape[1]:
         raise NoEstimate(
-            f"Every one of the {losses.shape[1]} models gives probability 0 to some of the {on.nobs:,} held-out tokens, so all losses "
-            "are infinite and there is no best. Fit with pseudo_count > 0 or a smoothing."
+            f"Every one of the {losses.shape[1]} models gives probability 0 to some of the {on.nobs:,} held-out tokens, so all "
+            "losses are infinite and there is no best. Fit with pseudo_count > 0 or a smoothing."
         )
     notes = []
     if len(refuted):
@@ -154,7 +154,7 @@ def confidence_set(
 
 
 def model_confidence_p_values(
-    losses: pd.DataFrame, size: float, block_length: float, method: str, replicates: int, seed: int
+    losses: pd.DataFrame, size: float, block_length: int, method: Literal["R", "max"], replicates: int, seed: int
 ) -> dict[str, float]:
     """P-values of the procedure of ``arch``, by model.
 
@@ -164,7 +164,7 @@ def model_confidence_p_values(
         A row what is resampled.
     size : float
         1 minus the confidence.
-    block_length : float
+    block_length : int
         Mean length of a block of rows; 1 resamples rows one at a time.
     method : "R" or "max"
     replicates, seed : int
@@ -175,8 +175,8 @@ def model_confidence_p_values(
     near = np.flatnonzero(np.diff(means) <= SAME * np.abs(means.iloc[-1]))
     if len(near):
         raise NoEstimate(
-            f"{means.index[near[0]]} and {means.index[near[0] + 1]} have exactly the same loss ({means.iloc[near[0]]:.6g} nats) though "
-            "they are different models, and the procedure has no rule for ties. Use more text, or leave one out."
+            f"{means.index[near[0]]} and {means.index[near[0] + 1]} have exactly the same loss ({means.iloc[near[0]]:.6g} nats) "
+            "though they are different models, and the procedure has no rule for ties. Use more text, or leave one out."
         )
     procedure = MCS(
         losses, size=size, reps=replicates, block_size=block_length, method=method, bootstrap="stationary", seed=seed
@@ -196,7 +196,7 @@ def _representatives(losses: pd.DataFrame) -> dict[str, str]:
 
 def _units(
     losses: pd.DataFrame, corpus: Corpus, by: str | None, block_length: float | None
-) -> tuple[pd.DataFrame, float, str]:
+) -> tuple[pd.DataFrame, int, str]:
     """The rows to resample, the block length, and both in words."""
     groups = corpus.ndocuments
     reason = ""

@@ -94,8 +94,8 @@ def stacking_weights(models: Mapping[str, Any] | Sequence[Any], on: Corpus, *, b
     loss = float(-found.loglike / on.nobs)
     out = table.model[table.weight == 0].tolist()
     notes = [
-        f"Mixture of {by}s: {loss:.4f} nats a token over {on.nobs:,} held-out tokens, against {losses.min():.4f} for the best model "
-        "by itself. The weights were chosen on this text, which flatters the mixture a little; score it on a third text."
+        f"Mixture of {by}s: {loss:.4f} nats a token over {on.nobs:,} held-out tokens, against {losses.min():.4f} for the best "
+        "model by itself. The weights were chosen on this text, which flatters the mixture a little; score it on a third text."
     ]
     if out:
         notes.append(f"Weight 0, as the mixture is better without: {', '.join(out)}.")

@@ -184,9 +184,9 @@ def vuong_test(
     d = first.loglike_obs() - second.loglike_obs()
     if np.ptp(d) <= SAME:
         raise NoEstimate(
-            f"{name_of(a)} and {name_of(b)} give each of the {len(d):,} observations the same probability up to a constant factor "
-            f"of {np.exp(d.mean()):.6g}, so there is no variation to test against. They are one distribution here: keep the "
-            "simpler."
+            f"{name_of(a)} and {name_of(b)} give each of the {len(d):,} observations the same probability up to a constant "
+            f"factor of {np.exp(d.mean()):.6g}, so there is no variation to test against. They are one distribution here: keep "
+            "the simpler."
         )
     dof = (first.dof, second.dof)
     penalty = {None: 0.0, "aic": 1.0, "bic": 0.5 * float(np.log(len(d)))}[correction] * (dof[0] - dof[1])
@@ -194,8 +194,8 @@ def vuong_test(
     estimate = replace(estimate, mean=estimate.mean - penalty / len(d))
     if estimate.std_error == 0:
         raise NoEstimate(
-            f"The differences of log-likelihood sum to the same value in each cluster ({chosen.describe(corpus)}), so there is no "
-            "variation to test against. Use another dependence."
+            f"The differences of log-likelihood sum to the same value in each cluster ({chosen.describe(corpus)}), so there is "
+            "no variation to test against. Use another dependence."
         )
     relation = _relation(a, b)
     weights, notes = _weights(first, second, corpus, chosen)
@@ -259,8 +259,8 @@ def _about(relation: str) -> list[str]:
         ]
     if relation == "overlapping":
         return [
-            "The models overlap: they share special cases, where they would be the same distribution. Read z only if the variance "
-            "test rejects; the two steps together then have the level of each."
+            "The models overlap: they share special cases, where they would be the same distribution. Read z only if the "
+            "variance test rejects: the two steps together then have at most the larger of their levels."
         ]
     return []
 
@@ -270,8 +270,8 @@ def _weights(a: Likelihood, b: Likelihood, corpus: Corpus, dependence: Dependenc
     p, q = len(a.params), len(b.params)
     if p + q > MAX_WEIGHTS:
         return None, [
-            f"No variance test: the models have {p:,} and {q:,} parameters, and its weights are the eigenvalues of a dense matrix "
-            f"of that size (at most {MAX_WEIGHTS:,} in all). z assumes that they are not the same distribution."
+            f"No variance test: the models have {p:,} and {q:,} parameters, and its weights are the eigenvalues of a dense "
+            f"matrix of that size (at most {MAX_WEIGHTS:,} in all). z assumes that they are not the same distribution."
         ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewClustersWarning)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy.sparse as sparse
 
 from statlm.covariance.bread import bread
 from statlm.covariance.dependence import Dependence
 from statlm.covariance.functionals import row_slices
 from statlm.covariance.independent import Independent
+from statlm.errors import FewClustersWarning, NoEstimate
 from statlm.likelihood import Likelihood
 from statlm.numerics.linalg import factorise, identity, solve
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
+
+NOTHING = 1e-18  # of the model-based variance: nine digits of a standard error
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,17 @@ class Sandwich:
     def of(self, model: Likelihood, gradients: Matrix) -> Array:
         """(q, q) ``g H^-1 J H^-1 g'``."""
         factor = self.dependence.factor(model.score(), model.corpus)
-        along = dense(factor @ solve(bread(model), gradients.T))  # (rows, q)
-        return along.T @ along
+        solved = solve(bread(model), gradients.T)
+        along = dense(factor @ solved)  # (rows, q)
+        covariance = along.T @ along
+        lost = _lost(np.diag(covariance), gradients, solved)
+        if lost.any():
+            raise NoEstimate(
+                f"{np.count_nonzero(lost):,} of {len(lost):,} quantities rest on a single document, or on documents that agree "
+                "exactly: their scores sum to zero, so how they would vary between documents cannot be seen and they have no "
+                f"covariance under {self.dependence.describe(model.corpus)}. Leave them out, or use more documents."
+            )
+        return covariance
 
     def variances(self, model: Likelihood, gradients: Matrix | None = None) -> Array:
         """(q,) diagonal."""
@@ -44,9 +58,21 @@ class Sandwich:
         factor = self.dependence.factor(model.score(), model.corpus)
         gradients = identity(factor.shape[1]) if gradients is None else gradients
         parts = []
+        nlost = 0
         for some in row_slices(gradients, factor.shape[0]):
-            along = dense(factor @ inverse.solve(some.T))
-            parts.append((along**2).sum(axis=0))
+            solved = inverse.solve(some.T)
+            variance = (dense(factor @ solved) ** 2).sum(axis=0)
+            lost = _lost(variance, some, solved)
+            nlost += int(np.count_nonzero(lost))
+            parts.append(np.where(lost, np.inf, variance))
+        if nlost:
+            warnings.warn(
+                f"{nlost:,} of {gradients.shape[0]:,} standard errors rest on a single document, or on documents that agree "
+                "exactly: their scores sum to zero, so how the quantity would vary between documents cannot be seen. They are "
+                'given as infinite. More documents, or cov="HC0" or "HAC", would tell.',
+                FewClustersWarning,
+                stacklevel=2,
+            )
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def reference_dof(self, model: Likelihood) -> float:
@@ -55,4 +81,17 @@ class Sandwich:
 
     def describe(self, model: Likelihood) -> str:
         """In words."""
-        return f"sandwich, {self.dependence.describe(model.corpus)}"
+        words = f"sandwich, {self.dependence.describe(model.corpus)}"
+        p, groups = len(model.params), self.dependence.reference_dof(model.corpus) + 1
+        if groups > p:
+            return words
+        return f"{words}; {p:,} parameters, so joint tests hold for up to {groups - 1:.0f} of them at a time"
+
+
+def _lost(variance: Array, gradients: Matrix, solved: Matrix) -> Array:
+    """(q,) whether a variance is rounding error beside the model-based one, so that it says nothing."""
+    if sparse.issparse(gradients):
+        model_based = np.asarray(sparse.csr_array(gradients).multiply(solved.T).sum(axis=1)).ravel()
+    else:
+        model_based = (gradients * dense(solved).T).sum(axis=1)
+    return (variance <= NOTHING * model_based) & (model_based > 0)

@@ -92,8 +92,9 @@ def std_errors(model: Likelihood, cov: str | Covariance | Dependence = "nonrobus
 
 def root_of_variances(variances: Array) -> Array:
     """Standard errors, refused where a variance is not a number."""
-    if not np.isfinite(variances).all() or (variances < -1e-12).any():
-        bad = int(np.count_nonzero(~np.isfinite(variances) | (variances < -1e-12)))
+    wrong = np.isnan(variances) | (variances < -1e-12)
+    if wrong.any():
+        bad = int(np.count_nonzero(wrong))
         raise NoEstimate(
             f"{bad:,} of {len(variances):,} variances are not finite: the information is singular or the parameters are not at "
             "an interior maximum. Check for cells on the boundary (counts of zero)."

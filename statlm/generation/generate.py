@@ -15,8 +15,8 @@ from statlm.likelihood import Predictive
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.sampling import INTEGER, check_truncation, invert, truncate
 from statlm.numerics.types import Array
+from statlm.text.encoding import normalise
 from statlm.text.prompts import context_array, context_ids
-from statlm.text.tokenizers import normalise
 from statlm.text.vocabulary import UNK, Vocabulary
 
 BLOCK = 2**22  # numbers in one array of log-probabilities: 32 MB

@@ -65,6 +65,10 @@ class GroupedLogit:
     def _transposed(self) -> sparse.csr_array:
         return sparse.csr_array(self.design.T)
 
+    @cached_property
+    def _column_pairs(self) -> tuple[sparse.csr_array, Array, Array]:
+        return _column_pairs(self.design)
+
     def log_probabilities(self, coefficients: Array) -> Array:
         """(C, J) log-probabilities, ``-inf`` where impossible."""
         return log_softmax(np.asarray(self.design @ coefficients), self.possible)
@@ -120,7 +124,7 @@ class Curvature:
         """The dense (p, p) matrix, summed over pairs of design columns that occur together."""
         data = self.data
         ncolumns, nclasses = data.free.shape
-        pairs, first, second = _column_pairs(data.design)
+        pairs, first, second = data._column_pairs
         step = max(1, BLOCK // nclasses**2)
         blocks = np.zeros((len(first), nclasses * nclasses))
         for start in range(0, len(self.weights), step):
@@ -129,18 +133,17 @@ class Curvature:
             diagonal = np.arange(nclasses)
             outer[:, diagonal, diagonal] += w
             blocks += pairs[start : start + step].T @ outer.reshape(len(w), -1)
-        columns, classes = data.index
         position = np.full((ncolumns, nclasses), -1)
-        position[columns, classes] = np.arange(data.nfree)
+        position[data.index] = np.arange(data.nfree)
         matrix = np.zeros(self.shape)
-        for block, a, b in zip(blocks, first, second, strict=True):
-            here, there = np.flatnonzero(data.free[a]), np.flatnonzero(data.free[b])
-            if len(here) == 0 or len(there) == 0:
-                continue
-            part = block.reshape(nclasses, nclasses)[np.ix_(here, there)]
-            matrix[np.ix_(position[a, here], position[b, there])] = part
-            if a != b:
-                matrix[np.ix_(position[b, there], position[a, here])] = part.T
+        for start in range(0, len(first), step):
+            part = slice(start, start + step)
+            row, column = position[first[part]], position[second[part]]  # (pairs, J) each
+            pair, i, j = np.nonzero((row >= 0)[:, :, None] & (column >= 0)[:, None, :])
+            value = blocks[part].reshape(-1, nclasses, nclasses)[pair, i, j]
+            row, column = row[pair, i], column[pair, j]
+            matrix[row, column] = value
+            matrix[column, row] = value
         return matrix
 
     def column_blocks(self) -> list[tuple[Array, Array]]:

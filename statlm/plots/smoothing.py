@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LOG_FROM = 4.0  # ratio of the largest to the smallest perplexity from which a linear axis hides the small ones
 MARKERS = "osD^vPX"
-BESIDE = 0.05  # in units of n, so that intervals of one n do not cover each other
+BESIDE = 0.03  # in units of n, so that intervals of one n do not cover each other
 
 
 def plot_perplexity_by_n(table: pd.DataFrame, by: str = "smoothing", ax: Axes | None = None) -> Axes:

@@ -12,6 +12,7 @@ import pandas as pd
 from statlm.errors import CorpusError
 from statlm.numerics.types import Array
 from statlm.text import tokenizers as tk
+from statlm.text.encoding import Encoding
 from statlm.text.reading import CHUNK, Source, Splitter, pieces
 from statlm.text.vocabulary import Vocabulary
 
@@ -60,7 +61,7 @@ def from_sources(
         after = np.cumsum(ntokens)[ends]  # tokens of the batch before each <eos>
         here = np.insert(found.ids, after, vocabulary.eos) if ends.any() else found.ids
         columns = (np.insert(column, after, 0) if ends.any() else column for column in (found.nbytes, found.nchars))
-        sizes.add(tk.Encoding(here, *columns), ids)
+        sizes.add(Encoding(here, *columns), ids)
         ids.add(here)
         for (i, _, last), count in zip(batch, ntokens.tolist(), strict=True):
             length += count + (last and vocabulary.with_eos)
@@ -263,7 +264,7 @@ class _Sizes:
     nbytes: _Growing | None = None
     nchars: _Growing | None = None
 
-    def add(self, found: tk.Encoding, before: _Growing) -> None:
+    def add(self, found: Encoding, before: _Growing) -> None:
         by_type = self.vocabulary.type_sizes
         if self.nbytes is None and (by_type is None or (found.ids == self.vocabulary.unk).any()):
             self.nbytes, self.nchars = _Growing(np.dtype(np.uint16)), _Growing(np.dtype(np.uint16))

@@ -17,8 +17,8 @@ from statlm.errors import CorpusError
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.types import Array
 from statlm.text import building
+from statlm.text.encoding import Tokenizer, Training
 from statlm.text.reading import Splitter, file_source, string_source, text_files
-from statlm.text.tokenizers import Tokenizer, Training
 from statlm.text.vocabulary import Vocabulary
 
 SPLIT_CONTEXT = 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from statlm.errors import CorpusError
-from statlm.text.tokenizers import code_points, normalise
+from statlm.text.encoding import code_points, normalise
 
 CHUNK = 1 << 22  # characters read at a time
 LONGEST_RUN = 1 << 16  # a text with more characters than this and no space among them is not made of words

@@ -8,89 +8,19 @@ whatever the unit. Text is put into Unicode form NFC first: the same letter is t
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
-from statlm.errors import CorpusError, SpecificationError
-from statlm.numerics.ranges import concatenate_ranges
+from statlm.errors import SpecificationError
 from statlm.numerics.types import Array
 from statlm.text import white_space
-
-REMEMBERED = 1 << 20  # distinct chunks whose tokens are kept
-UNKNOWN = -1  # id of a token that the tokenizer lacks; the vocabulary gives it its final number
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """Tokens of one stretch of text.
-
-    Attributes
-    ----------
-    ids : (n,) integer array
-        Ids of the types, `UNKNOWN` for a token that the tokenizer lacks.
-    nbytes, nchars : (n,) integer arrays
-        UTF-8 bytes and characters that each token stands for. They tile the text: white space that a word tokenizer drops
-        is counted with the word after it, and at the end of the text with the last token.
-    """
-
-    ids: Array
-    nbytes: Array
-    nchars: Array
-
-
-class Tokenizer(Protocol):
-    """A trained tokenizer."""
-
-    @property
-    def name(self) -> str:
-        """Kind: "char", "word" or "bpe"."""
-        ...
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        """The types in the order of their ids."""
-        ...
-
-    def encode(self, text: str) -> Encoding:
-        """Cut NFC text into tokens."""
-        ...
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of tokens."""
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """All that is needed to make it again, as JSON values."""
-        ...
-
-
-@runtime_checkable
-class EncodesMany(Protocol):
-    """A tokenizer that cuts many texts faster than one after the other."""
-
-    def encode_many(self, texts: Sequence[str]) -> tuple[Encoding, Array]:
-        """The tokens of all texts end to end, each cut as if alone, and the (texts,) number of tokens of each."""
-        ...
-
-
-class Training(Protocol):
-    """How to make a tokenizer from text."""
-
-    @property
-    def drops_types(self) -> bool:
-        """Whether rare types are left out, so that ``<unk>`` must be in the support."""
-        ...
-
-    def train(self, pieces: Iterable[str]) -> Tokenizer:
-        """Train on an iterable of stretches of text."""
-        ...
-
+from statlm.text.encoding import UNKNOWN, Encoding, Tokenizer, Training, check_surrogates, code_points
+from statlm.text.library_tokenizer import HuggingFaceTokenizer
 
 # --- characters ------------------------------------------------------------------------------------------------------
 
@@ -169,24 +99,6 @@ class CharacterTokenizer:
         return {"kind": self.name, "types": list(self.types)}
 
 
-def code_points(text: str) -> Array:
-    """(n,) uint32 Unicode code points of a string.
-
-    Raises
-    ------
-    CorpusError
-        If the text holds a lone surrogate, which no encoding of Unicode can write.
-    """
-    try:
-        return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
-    except UnicodeEncodeError as error:
-        raise CorpusError(
-            f"Character {error.start:,} of the text is a lone surrogate (U+{ord(text[error.start]):04X}), which is no "
-            "character of Unicode: the text was probably decoded with errors='surrogateescape'. Decode it again with "
-            "its true encoding, for example Corpus.from_file(path, encoding='latin-1')."
-        ) from error
-
-
 # --- words and byte pairs, by the Hugging Face tokenizers library ----------------------------------------------------
 
 
@@ -240,7 +152,7 @@ class Words:
         folding = normalizers.Lowercase() if self.lowercase else None
         counts: Counter[str] = Counter()
         for chunk, count in white_space.count(pieces).items():
-            _check_surrogates(chunk)
+            check_surrogates(chunk)
             for word, _ in cutter.pre_tokenize_str(folding.normalize_str(chunk) if folding else chunk):
                 counts[word] += count
         kept = sorted((word for word, count in counts.items() if count >= self.min_count), key=lambda w: (-counts[w], w))
@@ -297,152 +209,6 @@ class BytePairs:
         return HuggingFaceTokenizer(backend, "bpe")
 
 
-class HuggingFaceTokenizer:
-    """A tokenizer of the Hugging Face library, its unknown token left to the vocabulary.
-
-    Parameters
-    ----------
-    backend : tokenizers.Tokenizer
-        Trained, or loaded with ``tokenizers.Tokenizer.from_file``.
-    name : str
-        "word", "bpe", or another name for a tokenizer of your own.
-    """
-
-    def __init__(self, backend: Any, name: str = "custom") -> None:
-        backend.encode_special_tokens = True  # "<unk>" typed in a text is text; does not survive saving, so set here
-        self.backend = backend
-        self.name = name
-        numbered = sorted(backend.get_vocab(with_added_tokens=True).items(), key=lambda item: item[1])
-        unknown = getattr(backend.model, "unk_token", None)
-        self.types = tuple(token for token, _ in numbered if token != unknown)
-        ours = np.full(numbered[-1][1] + 1 if numbered else 0, UNKNOWN, np.int32)
-        ours[[i for token, i in numbered if token != unknown]] = np.arange(len(self.types))
-        self._ours = ours
-        self._theirs = np.flatnonzero(ours != UNKNOWN)
-        self._by_chunk = _acts_within_chunks(backend, unknown)
-        self._remembered: dict[str, tuple[list[int], list[int]]] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return HuggingFaceTokenizer, (self.backend, self.name)  # without what is only remembered
-
-    def encode(self, text: str) -> Encoding:
-        """Cut text into tokens.
-
-        Raises
-        ------
-        CorpusError
-            If the text holds a lone surrogate.
-        """
-        return self.encode_many([text])[0] if self._by_chunk else self._encode(text)
-
-    def encode_many(self, texts: Sequence[str]) -> tuple[Encoding, Array]:
-        """The tokens of all texts end to end, each cut as if alone, and the number of tokens of each.
-
-        Raises
-        ------
-        CorpusError
-            If a text holds a lone surrogate.
-        """
-        if not self._by_chunk:
-            found = [self._encode(text) for text in texts]
-            columns = [np.concatenate([getattr(f, c) for f in found]) for c in ("ids", "nbytes", "nchars")]
-            return Encoding(*columns), np.array([len(f.ids) for f in found], np.int64)
-        joined = "\n".join(texts)
-        if joined.isascii():
-            points, width = np.frombuffer(joined.encode(), np.uint8), None
-        else:
-            for text in texts:
-                _check_surrogates(text)
-            points = code_points(joined)
-            width = _utf8_width(points)
-        chunks = white_space.cut(joined, points)
-        bounds = white_space.bounds(texts)
-        tokens = self._tokens_of(chunks.distinct)
-        ntokens = np.array([len(ids) for ids, _ in tokens], np.int64)
-        first = np.cumsum(ntokens) - ntokens
-        theirs = np.array([i for ids, _ in tokens for i in ids], np.int64)
-        end_in_chunk = np.array([end for _, ends in tokens for end in ends], np.int64)
-        begin, count = first[chunks.code], ntokens[chunks.code]
-        which = concatenate_ranges(begin, begin + count)
-        ends = end_in_chunk[which] + np.repeat(chunks.start, count)
-        before = np.concatenate([[0], np.cumsum(count)])[np.searchsorted(chunks.start, bounds)]  # tokens before each text
-        held = np.flatnonzero(np.diff(before))  # texts that have tokens
-        ends[before[held + 1] - 1] = bounds[held + 1] - 1  # white space at the end goes with the last token
-        starts = np.concatenate([[0], ends[:-1]])
-        starts[before[held]] = bounds[held]
-        nchars = ends - starts
-        if width is None:
-            nbytes = nchars
-        else:
-            place = np.concatenate([[0], np.cumsum(width)])
-            nbytes = place[ends] - place[starts]
-        return Encoding(self._ours[theirs[which]], nbytes, nchars), np.diff(before)
-
-    def _encode(self, text: str) -> Encoding:
-        points = None if text.isascii() else code_points(text)
-        found = self.backend.encode(text, add_special_tokens=False)
-        ids = self._ours[np.asarray(found.ids, np.int64)] if found.ids else np.zeros(0, np.int32)
-        ends = np.asarray([end for _, end in found.offsets], np.int64)
-        if len(ends):
-            ends[-1] = len(text)
-        nchars = np.diff(ends, prepend=0)
-        if self.name == "bpe":
-            # Each character of a byte-level token stands for one byte, also where a token ends inside a character.
-            nbytes = np.asarray([len(token) for token in found.tokens], np.int64)
-        elif points is None:
-            nbytes = nchars
-        else:
-            nbytes = np.diff(np.concatenate([[0], np.cumsum(_utf8_width(points))])[ends], prepend=0)
-        return Encoding(ids, nbytes, nchars)
-
-    def _tokens_of(self, chunks: Sequence[str]) -> list[tuple[list[int], list[int]]]:
-        """Ids and ends of the tokens of each chunk; the library is asked only about those that are new."""
-        remembered = self._remembered
-        new = [chunk for chunk in chunks if chunk not in remembered]
-        if new:
-            if len(remembered) + len(new) > REMEMBERED:
-                remembered = self._remembered = {chunk: remembered[chunk] for chunk in chunks if chunk in remembered}
-            for chunk, found in zip(new, self.backend.encode_batch(new, add_special_tokens=False), strict=True):
-                remembered[chunk] = (found.ids, [end for _, end in found.offsets])
-        return [remembered[chunk] for chunk in chunks]
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Join the tokens; exact for byte pairs, words are joined by spaces."""
-        return str(self.backend.decode([int(self._theirs[i]) for i in ids], skip_special_tokens=False))
-
-    def state(self) -> dict[str, Any]:
-        """The kind, and the library's own JSON."""
-        return {"kind": self.name, "huggingface": json.loads(self.backend.to_str())}
-
-
-def _acts_within_chunks(backend: Any, unknown: str | None) -> bool:
-    """Whether a library tokenizer treats each stretch without white space by itself: words, whole or cut at punctuation."""
-    kinds = [type(part).__name__ for part in (backend.model, backend.pre_tokenizer, backend.normalizer)]
-    added = {token.content for token in backend.get_added_tokens_decoder().values()}
-    return (
-        kinds[0] == "WordLevel"
-        and kinds[1] in ("Whitespace", "WhitespaceSplit")
-        and kinds[2] in ("NoneType", "Lowercase")
-        and added <= {unknown}
-        and backend.truncation is None
-        and backend.padding is None
-    )
-
-
-def _utf8_width(points: Array) -> Array:
-    """(n,) bytes that UTF-8 takes for each code point."""
-    width = np.ones(len(points), np.int64)
-    for first_of_longer in (0x80, 0x800, 0x10000):
-        width += points >= first_of_longer
-    return width
-
-
-def _check_surrogates(text: str) -> None:
-    """Raise CorpusError if a text holds a lone surrogate."""
-    if not text.isascii():
-        code_points(text)
-
-
 def from_state(state: dict[str, Any]) -> Tokenizer:
     """Make a tokenizer again from its `state`."""
     if state["kind"] == "char":
@@ -475,11 +241,6 @@ def resolve(tokenizer: str | Training | Tokenizer | Any, min_count: int = 1, max
     if type(tokenizer).__module__.split(".")[0] == "tokenizers":
         return HuggingFaceTokenizer(tokenizer, "custom")
     return tokenizer
-
-
-def normalise(text: str) -> str:
-    """Unicode normalisation form C; free of charge for text that has it already."""
-    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 def _check_limits(min_count: int, max_size: int | None) -> None:

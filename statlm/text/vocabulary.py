@@ -13,7 +13,8 @@ import numpy as np
 
 from statlm.errors import CorpusError
 from statlm.numerics.types import Array
-from statlm.text.tokenizers import UNKNOWN, EncodesMany, Encoding, Tokenizer, from_state, normalise
+from statlm.text.encoding import UNKNOWN, EncodesMany, Encoding, Tokenizer, normalise
+from statlm.text.tokenizers import from_state
 
 BOS, EOS, UNK, PAD = "<bos>", "<eos>", "<unk>", "<pad>"
 RESERVED = frozenset((BOS, EOS, UNK, PAD))

@@ -11,7 +11,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster
 import statlm as slm
 from statlm.covariance import HAC, Clustered, Independent, Sandwich, StationaryBootstrap, variance_of_sum
 from statlm.covariance.hac import newey_west_lags, rule_of_thumb
-from statlm.errors import FewClustersWarning, SpecificationError, TooFewClusters
+from statlm.errors import FewClustersWarning, NoEstimate, SpecificationError, TooFewClusters
 
 
 def series(n, rho, seed=0):
@@ -200,3 +200,18 @@ def test_an_assumption_says_what_it_is(dependence, words, dof):
     corpus = corpus_of(5, 7)
     assert words in dependence.describe(corpus)
     assert dependence.reference_dof(corpus) == dof
+
+
+def test_what_rests_on_a_single_document_has_no_clustered_error():
+    corpus = slm.Corpus.from_texts(["abab", "abba", "aabb"] * 4 + ["cacbcaccab"], eos=False)
+    fit = slm.NGram(2).fit(corpus)
+    with pytest.warns(FewClustersWarning, match=r"standard errors rest on a single document"):
+        errors = fit.std_errors("cluster")
+    after_c = fit.param_names.get_level_values("term") == "c"
+    assert np.isinf(errors[after_c]).all()
+    assert np.isfinite(errors[~after_c]).all()
+    with pytest.raises(NoEstimate, match="rest on a single document"):
+        fit.vcov("cluster")
+    with pytest.warns(FewClustersWarning):
+        table = fit.predict(["c"], interval=0.95, cov="cluster")
+    assert (table.conf_low.iloc[0], table.conf_high.iloc[0]) == (0.0, 1.0)

@@ -7,20 +7,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-import statlm.text.tokenizers as tokenizers_module
+import statlm.text.library_tokenizer as library_tokenizer
 from statlm.errors import CorpusError, SpecificationError
 from statlm.text.corpus import Corpus
-from statlm.text.tokenizers import (
-    UNKNOWN,
-    BytePairs,
-    Characters,
-    HuggingFaceTokenizer,
-    Words,
-    code_points,
-    from_state,
-    normalise,
-    resolve,
-)
+from statlm.text.encoding import UNKNOWN, code_points, normalise
+from statlm.text.library_tokenizer import HuggingFaceTokenizer
+from statlm.text.tokenizers import BytePairs, Characters, Words, from_state, resolve
 
 TRAINING = "The café of São João:\nnaïve 日本語, Ελλάδα… “quoted”\tend 😀👍🏽 e.\n" * 3
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60).map(normalise)
@@ -156,7 +148,7 @@ def test_many_texts_are_cut_as_each_alone(name, texts):
 
 
 def test_what_is_remembered_of_words_is_bounded_and_not_carried_along(monkeypatch):
-    monkeypatch.setattr(tokenizers_module, "REMEMBERED", 3)
+    monkeypatch.setattr(library_tokenizer, "REMEMBERED", 3)
     tokenizer = Words().train(["a b c d e"])
     assert [tokenizer.encode(text).ids.tolist() for text in ("a b c", "d a", "b e")] == [[0, 1, 2], [3, 0], [1, 4]]
     assert len(tokenizer._remembered) <= 3

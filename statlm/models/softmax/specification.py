@@ -86,7 +86,7 @@ class SoftmaxRegression:
             raise SpecificationError(f"penalty={self.penalty!r} is unknown. Use None or 'ridge'.")
         if (self.penalty is None) != (self.strength is None):
             raise SpecificationError(
-                f"penalty={self.penalty!r} with strength={self.strength!r}: a penalty needs its strength, and the other way round."
+                f"penalty={self.penalty!r} with strength={self.strength!r}: a penalty needs a strength, and the other way round."
             )
         if self.strength is not None and not (self.strength > 0 and np.isfinite(self.strength)):
             raise SpecificationError(f"strength={self.strength!r}: the weight of a penalty is a positive number.")
@@ -127,7 +127,7 @@ class SoftmaxRegression:
         if table.ncontexts * len(responses) > MAX_CELLS:
             raise SpecificationError(
                 f"{table.ncontexts:,} contexts by {len(responses):,} classes are {table.ncontexts * len(responses):,} cells, "
-                f"more than the {MAX_CELLS:,} that are held in memory. Use fewer lags, or merge rare types (min_count=, max_size=)."
+                f"more than the {MAX_CELLS:,} held in memory. Use fewer lags, or merge rare types (min_count=, max_size=)."
             )
         counts = np.zeros((table.ncontexts, len(responses)))
         counts[table.row_of_cell, np.searchsorted(responses, table.tokens)] = table.counts
