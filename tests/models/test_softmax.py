@@ -666,7 +666,7 @@ def test_a_reference_that_never_occurs_is_refused():
 
 def test_a_table_too_large_is_refused(corpus, monkeypatch):
     monkeypatch.setattr(specification, "MAX_CELLS", 10)
-    with pytest.raises(SpecificationError, match=r"contexts by 7 classes are [\d,]+ cells, more than the 10 that are held"):
+    with pytest.raises(SpecificationError, match=r"contexts by 7 classes are [\d,]+ cells, more than the 10 held"):
         slm.SoftmaxRegression(2).fit(corpus)
 
 
@@ -721,8 +721,8 @@ def test_parameters_of_another_length_are_refused(corpus):
         ({"lags": True}, "lags=True is not"),
         ({"lags": 2, "interactions": "some"}, "interactions='some' is unknown"),
         ({"lags": 2, "penalty": "lasso", "strength": 1.0}, "penalty='lasso' is unknown"),
-        ({"lags": 2, "penalty": "ridge"}, "a penalty needs its strength"),
-        ({"lags": 2, "strength": 1.0}, "a penalty needs its strength, and the other way round"),
+        ({"lags": 2, "penalty": "ridge"}, "a penalty needs a strength"),
+        ({"lags": 2, "strength": 1.0}, "a penalty needs a strength, and the other way round"),
         ({"lags": 2, "penalty": "ridge", "strength": 0.0}, "the weight of a penalty is a positive number"),
         ({"lags": 2, "penalty": "ridge", "strength": float("nan")}, "strength=nan"),
         ({"lags": 2, "penalty": "ridge", "strength": float("inf")}, "strength=inf"),
