@@ -20,7 +20,7 @@ PAGES = sorted(
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 IMAGE = re.compile(r"!\[[^\]]*\]\((?P<target>[^)\s]+)\)|<img[^>]*\ssrc=\"(?P<source>[^\"]+)\"")
-RUNNABLE = ["README.md", "docs/index.md", "docs/guide/text.md"]
+RUNNABLE = ["README.md", "docs/index.md", "docs/guide/text.md", "docs/guide/smoothing.md"]
 
 
 def name_of(path):
@@ -95,6 +95,8 @@ def test_python_blocks_run_from_top_to_bottom(name, tmp_path, monkeypatch):
         pytest.skip(f"{name} is not written yet")
     blocks = code(path, "python")
     assert blocks, f"{name} shows no Python"
+    if any("parquet" in block for block in blocks):
+        pytest.importorskip("duckdb")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     namespace = {"__name__": "page"}

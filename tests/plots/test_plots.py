@@ -11,6 +11,7 @@ from statlm.plots import (
     house_style,
     plot_next_token,
     plot_perplexity,
+    plot_perplexity_by_n,
     plot_transitions,
     save_perplexity,
 )
@@ -239,3 +240,43 @@ def test_new_axes_are_of_the_house_style():
     assert not ax.spines["top"].get_visible()
     with house_style():
         assert mpl.rcParams["axes.prop_cycle"].by_key()["color"] == list(PALETTE)
+
+
+# --- perplexity by n --------------------------------------------------------------------------------------------------
+
+BY_N = pd.DataFrame(
+    {
+        "smoothing": ["katz"] * 3 + ["witten-bell"] * 3,
+        "n": [3, 1, 2, 1, 2, 3],
+        "perplexity": [5.0, 30.0, 11.0, 30.0, 12.0, np.inf],
+        "conf_low": [4.8, 29.0, 10.5, 29.0, 11.5, np.nan],
+        "conf_high": [5.2, 31.0, 11.5, 31.0, 12.5, np.nan],
+    }
+)
+
+
+def test_a_line_a_smoothing_in_order_of_n_with_an_interval_at_each_dot(ax):
+    assert plot_perplexity_by_n(BY_N, ax=ax) is ax
+    render(ax)
+    katz, witten_bell = (line for line in ax.lines if not line.get_label().startswith("_"))
+    assert katz.get_ydata().tolist() == [30, 11, 5]
+    assert witten_bell.get_ydata().tolist() == [30, 12]  # what is infinite is left out
+    assert np.round(katz.get_xdata()).tolist() == [1, 2, 3]
+    segments = [s for c in ax.collections if c.get_gid() == "intervals" for s in c.get_segments()]
+    assert sorted((s[0][1], s[1][1]) for s in segments) == [(4.8, 5.2), (10.5, 11.5), (11.5, 12.5), (29, 31), (29, 31)]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["katz", "witten-bell"]
+    assert ax.get_yscale() == "log"
+    assert labels(ax.xaxis) == ["1", "2", "3"]
+
+
+def test_lines_may_be_named_by_another_column_and_need_no_intervals(ax):
+    table = BY_N[["n", "perplexity"]].assign(model="x", perplexity=[2.0, 3.0, 2.5, 3.0, 2.5, 2.0])
+    plot_perplexity_by_n(table, by="model", ax=ax)
+    assert ax.get_yscale() == "linear"
+    assert not ax.collections
+
+
+@pytest.mark.parametrize("table", [BY_N.drop(columns="n"), BY_N.head(0)])
+def test_a_table_without_lengths_is_refused(table):
+    with pytest.raises(SpecificationError, match="a model with n, perplexity and smoothing"):
+        plot_perplexity_by_n(table)
