@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -55,23 +53,20 @@ def write_text(path: Path, ntokens: int, seed: int) -> None:
 
 
 def case_statlm(folder: Path, n: int) -> None:
-    """Text file to corpus to probabilities; then held-out tokens one by one."""
-    words = slm.Words(lowercase=True)
-    _read_fit_score(
-        "statlm",
-        lambda: slm.Corpus.from_file(folder / "train.txt", words, split="line", eos=True, unk=True),
-        lambda vocabulary: slm.Corpus.from_file(folder / "test.txt", vocabulary=vocabulary, split="line"),
-        n,
-    )
+    """Text file to corpus to probabilities, words and punctuation apart; then held-out tokens one by one."""
+    _read_fit_score("statlm", slm.Words(lowercase=True), folder, n)
 
 
-def _read_fit_score(
-    tool: str, read: Callable[[], slm.Corpus], held_out: Callable[[slm.Vocabulary], slm.Corpus], n: int
-) -> None:
-    reading, train = seconds(read)
+def case_split(folder: Path, n: int) -> None:
+    """The same, cut at white space only, which is all that lmplz does."""
+    _read_fit_score("statlm, cut at spaces", slm.Words(punctuation="attached"), folder, n)
+
+
+def _read_fit_score(tool: str, words: slm.Words, folder: Path, n: int) -> None:
+    reading, train = seconds(lambda: slm.Corpus.from_file(folder / "train.txt", words, split="line", eos=True, unk=True))
     fitting, fit = seconds(lambda: slm.NGram(n, smoothing="modified-kneser-ney").fit(train))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    held = held_out(train.vocabulary)
+    held = slm.Corpus.from_file(folder / "test.txt", vocabulary=train.vocabulary, split="line")
     model = fit.on(held)
     model.on(held.subset([0])).loglike_obs()  # the search keys are made at the first use
     scoring, loglike = seconds(model.loglike_obs)
@@ -84,37 +79,6 @@ def _read_fit_score(
         scored_a_second=held.nobs / scoring,
         perplexity=float(np.exp(-loglike.mean())),
     )
-
-
-def split_at_spaces(path: Path) -> slm.Corpus:
-    """Words and lines cut at white space, which is all that lmplz does."""
-    numbers: defaultdict[str, int] = defaultdict()
-    numbers.default_factory = numbers.__len__
-    numbers["</s>"]  # 0
-    parts = []
-    with open(path, encoding="utf-8") as file:
-        while block := file.read(1 << 22):
-            words = (block + file.readline()).replace("\n", " </s> ").split()
-            parts.append(np.fromiter(map(numbers.__getitem__, words), np.int32, len(words)))
-    tokens = np.concatenate(parts)
-    del parts
-    vocabulary = slm.Vocabulary(tuple(list(numbers)[1:]), with_eos=True, with_unk=True)
-    ends = tokens == 0
-    tokens -= 1
-    tokens[ends] = vocabulary.eos
-    offsets = np.append(0, np.flatnonzero(ends) + 1)
-    names = pd.DataFrame({"name": pd.RangeIndex(len(offsets) - 1)})
-    return slm.Corpus(vocabulary, tokens.astype(vocabulary.dtype), offsets, np.zeros(len(offsets) - 1, np.int64), names)
-
-
-def case_split(folder: Path, n: int) -> None:
-    """As `case_statlm`, from a text that is cut at white space."""
-
-    def held_out(vocabulary: slm.Vocabulary) -> slm.Corpus:
-        lines = (folder / "test.txt").read_text(encoding="utf-8").splitlines()
-        return slm.Corpus.from_tokens([line.split() for line in lines], vocabulary=vocabulary)
-
-    _read_fit_score("statlm, cut at spaces", lambda: split_at_spaces(folder / "train.txt"), held_out, n)
 
 
 def case_nltk(folder: Path, n: int) -> None:

@@ -81,7 +81,13 @@ def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "
             "compare(..., on=test)."
         )
     if not is_penalised(model):
-        check_maximum(model, name_of(fit))
+        try:
+            check_maximum(model, name_of(fit))
+        except SpecificationError as error:
+            raise SpecificationError(
+                f"{name_of(fit)} is not at its maximum on this corpus, and away from it the trace says nothing about the estimate. "
+                "Pass the fit itself, on the corpus it was fitted to."
+            ) from error
     if len(model.params) == 0:
         return 0.0
     factor = chosen.dependence.factor(model.score(), model.corpus)

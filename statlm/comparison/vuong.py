@@ -179,8 +179,6 @@ def vuong_test(
             f"{type(chosen).__name__} gives the variance of one series, and the variance test needs that of the scores. Use "
             "dependence='iid', 'cluster' or 'HAC'."
         )
-    for model, name in ((first, name_of(a)), (second, name_of(b))):
-        finite_loglike(model, name)
     d = first.loglike_obs() - second.loglike_obs()
     if np.ptp(d) <= SAME:
         raise NoEstimate(
@@ -192,7 +190,7 @@ def vuong_test(
     penalty = {None: 0.0, "aic": 1.0, "bic": 0.5 * float(np.log(len(d)))}[correction] * (dof[0] - dof[1])
     estimate = mean_estimate(d, corpus, chosen)
     estimate = replace(estimate, mean=estimate.mean - penalty / len(d))
-    if estimate.std_error == 0:
+    if estimate.std_error <= SAME:
         raise NoEstimate(
             f"The differences of log-likelihood sum to the same value in each cluster ({chosen.describe(corpus)}), so there is "
             "no variation to test against. Use another dependence."
@@ -234,6 +232,7 @@ def _maximum(model: Predictive) -> Likelihood:
             f"{name} {what}, and Vuong's test is about two maxima of the likelihood on the text that they were fitted to. "
             "Compare on held-out text: paired_test(a.on(test), b.on(test))."
         )
+    finite_loglike(held, name)
     try:
         check_maximum(held, name)
     except SpecificationError as error:

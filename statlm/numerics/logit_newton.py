@@ -203,9 +203,7 @@ def restarted(data: GroupedLogit, coefficients: Array) -> Array:
     return projected(data, data.totals[:, None] * np.exp(logp), np.where(data.possible, logp, 0.0), None)
 
 
-def projected(
-    data: GroupedLogit, weights: Array, target: Array, ridge: Ridge | None, tolerance: float = 1e-4
-) -> Array:
+def projected(data: GroupedLogit, weights: Array, target: Array, ridge: Ridge | None, tolerance: float = 1e-4) -> Array:
     """(P, J) coefficients of the weighted least-squares fit to (C, J) linear predictors, with an effect for each context."""
     mean = (weights * target).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
     right = np.asarray(data.design.T @ (weights * (target - mean)))[data.index]

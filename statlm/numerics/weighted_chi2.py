@@ -12,6 +12,7 @@ from statlm.numerics.types import Array
 NEGLIGIBLE = 1e-12  # share of the largest weight below which a weight is rounding
 TOLERANCE = 1e-10  # relative error asked of the integral
 SMALLEST = 1e-100  # in units of the largest weight: nearer to 0 is 0
+UNDERFLOW = -745.0  # exp() of less is 0
 ACCEPTED = 1e-6  # relative error at which its value is still given
 
 
@@ -84,6 +85,10 @@ def _tail(x: float, weights: Array, upper: bool) -> float:
 
     if (upper and weights.max() <= 0) or (not upper and x == 0 and weights.min() >= 0):
         return 0.0
+    if upper:
+        inside = 0.45 / weights.max()  # Chernoff's bound there
+        if -0.5 * np.log1p(-2.0 * weights * inside).sum() - inside * x < UNDERFLOW:
+            return 0.0
     centre = _saddlepoint(x, weights, upper)
     barrier = 0.5 / weights.max() if upper else 0.0
     scale = float(2.0 * ((weights / (1.0 - 2.0 * weights * centre)) ** 2).sum() + centre**-2) ** -0.5

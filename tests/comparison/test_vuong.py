@@ -223,9 +223,9 @@ def test_refusals(corpus, texts):
 
 
 def test_documents_that_all_differ_by_the_same_are_refused():
-    corpus = slm.Corpus.from_texts(["aab", "aab", "aab"] * 5, eos=False).with_given(1)
+    corpus = slm.Corpus.from_texts(["aaba"] * 12, eos=False).with_given(1)
     a, b = slm.NGram(1).fit(corpus), slm.NGram(0).fit(corpus)
-    with pytest.raises(NoEstimate, match=r"constant factor|same value in each cluster"):
+    with pytest.raises(NoEstimate, match=r"the same value in each cluster \(clustered by document \(12 clusters\)\)"):
         slm.vuong_test(a, b, dependence="cluster")
 
 
@@ -233,5 +233,5 @@ def test_an_impossible_observation_is_refused():
     vocabulary = slm.Corpus.from_text("abab").vocabulary
     corpus = slm.Corpus.from_text("ababca" * 5, vocabulary=vocabulary).with_given(1)
     fits = slm.NGram(1).fit(corpus), slm.SoftmaxRegression(1).fit(corpus)
-    with pytest.raises((NoEstimate, SpecificationError), match=r"probability 0|not at its maximum"):
+    with pytest.raises(NoEstimate, match=r"5 of 29 observations have probability 0 under the unigram"):
         slm.vuong_test(*fits)
