@@ -85,8 +85,8 @@ def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "
             check_maximum(model, name_of(fit))
         except SpecificationError as error:
             raise SpecificationError(
-                f"{name_of(fit)} is not at its maximum on this corpus, and away from it the trace says nothing about the estimate. "
-                "Pass the fit itself, on the corpus it was fitted to."
+                f"{name_of(fit)} is not at its maximum on this corpus, and away from it the trace says nothing about the "
+                "estimate. Pass the fit itself, on the corpus it was fitted to."
             ) from error
     if len(model.params) == 0:
         return 0.0
