@@ -68,7 +68,7 @@ def compare(
     >>> slm.compare(fits, on=test).model.tolist()
     ['trigram + 0.1', 'bigram + 0.1', 'unigram + 0.1']
     """
-    named = _named(models)
+    named = named_models(models)
     first = next(iter(named.values()))
     for name, model in named.items():
         if model.corpus is not first.corpus and model.corpus.fingerprint != first.corpus.fingerprint:
@@ -88,7 +88,7 @@ def compare(
     return table
 
 
-def _named(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Predictive]:
+def named_models(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Predictive]:
     if isinstance(models, Mapping):
         named = dict(models)
     else:

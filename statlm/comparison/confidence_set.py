@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from statlm.comparison.compare import _named
+from statlm.comparison.compare import named_models
 from statlm.covariance.clustered import ENOUGH
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.numerics.repeated_rows import sum_by
@@ -119,7 +119,7 @@ def confidence_set(
     if block_length is not None and not block_length >= 1:
         raise SpecificationError(f"block_length={block_length}: a block holds at least one token.")
     size = round(1 - level, 12)  # 1 - 0.9 is a little less than 0.1
-    losses = pd.DataFrame({name: -model.on(on).loglike_obs() for name, model in _named(models).items()})
+    losses = pd.DataFrame({name: -model.on(on).loglike_obs() for name, model in named_models(models).items()})
     impossible = np.isinf(losses).sum()
     refuted = impossible[impossible > 0]
     if len(refuted) == losses.shape[1]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statlm.comparison.compare import _named
+from statlm.comparison.compare import named_models
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.numerics.mixture_weights import mixture_weights
 from statlm.numerics.repeated_rows import sum_by
@@ -77,7 +77,7 @@ def stacking_weights(models: Mapping[str, Any] | Sequence[Any], on: Corpus, *, b
     """
     if by not in UNITS:
         raise SpecificationError(f"by={by!r}: the mixture is of distributions of a 'token' or of a 'document'.")
-    named = _named(models)
+    named = named_models(models)
     names = list(named)
     logs = np.stack([model.on(on).loglike_obs() for model in named.values()], axis=1)  # (nobs, k)
     losses = -logs.mean(axis=0)  # nats a token

@@ -17,6 +17,8 @@ from statlm.numerics.linalg import Factor, factorise, identity
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Matrix
 
+SPARSE_ROWS = 4096  # rows of a sparse factor whose sparse solutions are held at a time
+
 
 def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "HC0") -> float:
     r"""Effective number of parameters, the trace of :math:`H^{-1} J`.
@@ -141,6 +143,11 @@ def tic(fit: Likelihood, cov: str | Covariance | Dependence = "HC0") -> float:
 def _trace(factor: Matrix, inverse: Factor) -> float:
     """``tr(F H^-1 F')``, over the rows of F or over its columns, whichever are fewer."""
     rows, p = factor.shape
+    if sparse.issparse(factor):
+        factor = sparse.csr_array(factor)
+        if sparse.issparse(inverse.solve(factor[:1].T)):  # solutions stay within blocks: many rows at a time
+            parts = (factor[i : i + SPARSE_ROWS] for i in range(0, rows, SPARSE_ROWS))
+            return float(sum(part.multiply(inverse.solve(part.T).T).sum() for part in parts))
     if rows <= p and (sparse.issparse(factor) or isinstance(factor, np.ndarray)):
         return float(quadratic_forms(factor, inverse.solve).sum())
     total = 0.0

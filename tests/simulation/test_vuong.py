@@ -29,7 +29,7 @@ def p_values(letters, seed, interaction, main, lag1, replicates=1000, n=1000):
 
 
 def test_two_equally_wrong_models_are_rejected_at_the_nominal_rate(letters, measured):
-    p = p_values(letters, 61, interaction=0.6, main=0.6, lag1=0.0)
+    p = p_values(letters, 61, interaction=0.6, main=0.6, lag1=0.0, replicates=3000)
     setting = SETTING + "each lacks what the other has"
     assert measured("`vuong_test`", setting, p[:, 0] <= 0.05, 0.05).near
     assert (p[:, 1] <= 0.05).mean() > 0.99  # the variance test sees that they are not the same
