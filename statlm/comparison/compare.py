@@ -89,6 +89,7 @@ def compare(
 
 
 def named_models(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Predictive]:
+    """Models by name: a mapping as it is, a sequence by its specifications."""
     if isinstance(models, Mapping):
         named = dict(models)
     else:
