@@ -17,6 +17,7 @@ from statlm.errors import CorpusError
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.types import Array
 from statlm.text import building
+from statlm.text.cutting import Slices, check_share, cut_blocks, cut_tail, divide_documents
 from statlm.text.encoding import Tokenizer, Training
 from statlm.text.reading import Splitter, file_source, string_source, text_files
 from statlm.text.vocabulary import Vocabulary
@@ -445,7 +446,7 @@ class Corpus:
                 "(numbered from 0)."
             )
         index = index % self.ndocuments
-        return self._slices(self.offsets[index], self.offsets[index + 1], self.given[index], index)
+        return self._sliced(Slices(self.offsets[index], self.offsets[index + 1], self.given[index], index))
 
     def split(self, test: float = 0.1, *, seed: int | None = None, context: int = SPLIT_CONTEXT) -> tuple[Corpus, Corpus]:
         """Training and held-out corpus.
@@ -475,33 +476,17 @@ class Corpus:
         >>> train.nobs, test.nobs, int(test.given[0])
         (99, 11, 99)
         """
-        if not 0 < test < 1:
-            raise CorpusError(f"test={test}: the share held out must lie between 0 and 1, as in test=0.1.")
+        check_share(test)
         if self.ndocuments > 1:
-            held = min(max(round(test * self.ndocuments), 1), self.ndocuments - 1)
-            if seed is None:
-                chosen = np.arange(self.ndocuments - held, self.ndocuments)
-            else:
-                chosen = np.sort(np.random.default_rng(seed).choice(self.ndocuments, held, replace=False))
-            return self.subset(np.setdiff1d(np.arange(self.ndocuments), chosen)), self.subset(chosen)
+            first, last = divide_documents(self.ndocuments, test, seed)
+            return self.subset(first), self.subset(last)
         if seed is not None:
             raise CorpusError(
                 "The corpus is one document, and drawing its tokens at random would break the contexts that are modelled. "
                 "Leave out seed= to hold out its tail, or cut it first: corpus.blocks(length=...), split='paragraph'."
             )
-        total = len(self.tokens)
-        cut = int(round((1 - test) * total, 6))  # (1 - 0.9) * 10 is 0.9999999999999998
-        if cut <= self.given[0] or cut >= total:
-            raise CorpusError(
-                f"A document of {total:,} tokens cannot be cut at {1 - test:.0%}: one part would have no observation. "
-                "Use more text, or another share."
-            )
-        before = min(context, cut)
-        here = np.array([0])
-        return (
-            self._slices(here, np.array([cut]), self.given, here),
-            self._slices(np.array([cut - before]), np.array([total]), np.array([before]), here),
-        )
+        train, held = cut_tail(len(self.tokens), int(self.given[0]), test, context)
+        return self._sliced(train), self._sliced(held)
 
     def blocks(self, length: int, *, context: int = 0) -> Corpus:
         """Cut documents into blocks of `length` observations that count as documents from then on.
@@ -516,20 +501,7 @@ class Corpus:
             Tokens before each block that it carries along as given, so that a model with that memory gives each
             observation the same probability as before the cut.
         """
-        if length < 1:
-            raise CorpusError(f"length={length}: a block needs at least one observation.")
-        if context < 0:
-            raise CorpusError(f"context={context}: the number of tokens carried along cannot be negative.")
-        first = self.offsets[:-1] + self.given
-        nblocks = -(-(self.offsets[1:] - first) // length)
-        document = np.repeat(np.arange(self.ndocuments), nblocks)
-        within = np.arange(nblocks.sum()) - np.repeat(np.cumsum(nblocks) - nblocks, nblocks)
-        start = first[document] + within * length
-        stop = np.minimum(start + length, self.offsets[1:][document])
-        # The first block keeps what was given to its document.
-        reach = np.where(within == 0, np.maximum(self.given[document], 0), context)
-        before = np.minimum(reach, start - self.offsets[:-1][document])
-        return self._slices(start - before, stop, before, document)
+        return self._sliced(cut_blocks(self.offsets, self.given, length, context))
 
     def batches(self, size: int, *, context: int) -> Iterator[Corpus]:
         """The same observations in order, in corpora of about `size` observations, each with `context` tokens before it."""
@@ -551,18 +523,16 @@ class Corpus:
         corpus = self if len(keep) == self.ndocuments else self.subset(keep)
         return replace(corpus, given=np.full(len(keep), given, np.int64))
 
-    def _slices(self, starts: Array, stops: Array, given: Array, document: Array) -> Corpus:
+    def _sliced(self, slices: Slices) -> Corpus:
         """A document for each slice of the tokens."""
-        keep = stops - starts > given
-        starts, stops, given, document = starts[keep], stops[keep], given[keep], document[keep]
-        adjacent = len(starts) > 0 and bool((starts[1:] == stops[:-1]).all())
-        where: Any = slice(starts[0], stops[-1]) if adjacent else concatenate_ranges(starts, stops)
+        slices = slices.with_observations()
+        where = slices.index()
         return Corpus(
             self.vocabulary,
             self.tokens[where],
-            np.concatenate([[0], np.cumsum(stops - starts)]).astype(np.int64),
-            given.astype(np.int64),
-            self.documents.iloc[document].reset_index(drop=True),
+            slices.offsets(),
+            slices.given,
+            self.documents.iloc[slices.document].reset_index(drop=True),
             None if self.token_bytes is None else self.token_bytes[where],
             None if self.token_chars is None else self.token_chars[where],
         )
