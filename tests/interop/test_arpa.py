@@ -181,3 +181,15 @@ def test_what_the_format_cannot_hold_is_refused(tmp_path, fit):
         arpa.write(slm.NGram(2).fit(fit.corpus), tmp_path / "c.arpa")
     with pytest.raises(SpecificationError, match="has no ends of documents"):
         arpa.write(slm.NGram(2, smoothing="katz").fit(slm.Corpus.from_text("abab")), tmp_path / "c.arpa")
+
+
+def test_what_is_written_here_scores_the_same_in_kenlm(tmp_path):
+    kenlm = pytest.importorskip("kenlm", reason="KenLM's Python package is not installed")
+    sentences = ["the cat sat on the mat", "the dog sat on the log", "a cat saw the dog", "the log lay on the mat"] * 3
+    train = slm.Corpus.from_texts(sentences, slm.Words(punctuation="attached"), eos=True, unk=True)
+    held = ["the cat saw a zebra", "a dog lay on the cat"]
+    model = slm.NGram(3, smoothing="modified-kneser-ney").fit(train)
+    arpa.write(model, tmp_path / "model.arpa")
+    theirs = [score for text in held for score, *_ in kenlm.Model(str(tmp_path / "model.arpa")).full_scores(text)]
+    ours = model.on(slm.Corpus.from_texts(held, vocabulary=train.vocabulary)).loglike_obs() / np.log(10)
+    assert_allclose(ours, theirs, atol=1e-5)
