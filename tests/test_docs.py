@@ -91,8 +91,6 @@ def test_links_between_files_lead_somewhere(path):
 @pytest.mark.parametrize("name", RUNNABLE)
 def test_python_blocks_run_from_top_to_bottom(name, tmp_path, monkeypatch):
     path = ROOT / name
-    if not path.exists():
-        pytest.skip(f"{name} is not written yet")
     blocks = code(path, "python")
     assert blocks, f"{name} shows no Python"
     if any("parquet" in block for block in blocks):

@@ -33,6 +33,15 @@ class Separated(Protocol):
 
 
 @runtime_checkable
+class Forgetful(Protocol):
+    """A likelihood that reads tokens which training never saw at their lag by a convention."""
+
+    def unseen(self, contexts: Array) -> Array:
+        """(m,) whether a context holds such a token."""
+        ...
+
+
+@runtime_checkable
 class Tabulated(Protocol):
     """A likelihood whose probabilities are shares of counts, so that intervals for proportions apply."""
 
@@ -103,6 +112,14 @@ def predict(
         }
     )
     unseen = _unseen(model, ids, labels)
+    if isinstance(model, Forgetful) and (strange := model.unseen(context_array(vocabulary, ids))).any():
+        first = labels[int(np.argmax(strange))]
+        warnings.warn(
+            f"{np.count_nonzero(strange):,} of {m:,} contexts hold a token that training never saw at its lag (the first: "
+            f"{first!r}). It is read as the reference level there, which is a convention and no estimate.",
+            UnseenContextWarning,
+            stacklevel=2,
+        )
     if interval is None:
         if unseen:
             warnings.warn(f"{unseen} The uniform distribution is shown there.", UnseenContextWarning, stacklevel=2)

@@ -66,3 +66,15 @@ def test_the_limit_covers_a_rare_token_as_often_as_it_promises():
         covered += table.conf_high["2"] >= 0.02
         trials += 1
     assert covered / trials >= 0.975 - 3 * np.sqrt(0.975 * 0.025 / trials)
+
+
+def test_a_token_never_seen_at_its_lag_is_read_as_the_reference_and_said_so():
+    alphabet = slm.Vocabulary(("a", "b", "c"))
+    train = slm.Corpus.from_tokens([list("abbaabab")], vocabulary=alphabet)
+    fit = slm.SoftmaxRegression(1).fit(train)
+    with pytest.warns(slm.errors.UnseenContextWarning, match=r"1 of 2 contexts hold a token .* \(the first: 'c'\)"):
+        fit.predict([["a"], ["c"]])
+    held = fit.on(slm.Corpus.from_tokens([list("acab")], vocabulary=alphabet)).likelihood
+    assert held.nunseen == 1
+    assert any("1 of 4 observations follow a token that training never saw" in note for note in held.notes())
+    assert fit.likelihood.nunseen == 0

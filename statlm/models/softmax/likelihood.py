@@ -79,6 +79,16 @@ class SoftmaxLikelihood:
         result[:, self.responses] = logp
         return result
 
+    def unseen(self, contexts: Array) -> Array:
+        """(m,) whether a context holds a token that training never saw at its lag, and which is read as the reference level."""
+        return self.design.unseen(self._recent(contexts))
+
+    @cached_property
+    def nunseen(self) -> int:
+        """Number of observations with such a context."""
+        columns = self.corpus.context_columns(self.memory)
+        return int(np.count_nonzero(self.design.unseen(np.stack(columns, axis=1)))) if columns else 0
+
     def upper_limits(self, contexts: Array, alpha: float) -> Array:
         """(m, V) one-sided upper limits for the tokens that have probability 0 after each context, 0 for the others.
 
@@ -94,12 +104,16 @@ class SoftmaxLikelihood:
 
     def _rows(self, contexts: Array) -> sparse.csr_array:
         """(m, P) design of contexts given oldest token first."""
+        return self.design.matrix(self._recent(contexts))
+
+    def _recent(self, contexts: Array) -> Array:
+        """(m, lags) tokens of contexts given oldest token first, the most recent in column 0."""
         contexts = np.atleast_2d(np.asarray(contexts, np.int64))
         lack = self.memory - contexts.shape[1]
         if lack > 0:
             pad = np.full((len(contexts), lack), self.corpus.vocabulary.pad)
             contexts = np.concatenate([pad, contexts], axis=1)
-        return self.design.matrix(contexts[:, contexts.shape[1] - self.memory :][:, ::-1])
+        return contexts[:, contexts.shape[1] - self.memory :][:, ::-1]
 
     def on(self, corpus: Corpus) -> SoftmaxLikelihood:
         """The same coefficients on another corpus of the same vocabulary."""
@@ -250,6 +264,11 @@ class SoftmaxLikelihood:
                 f"Separation: {full - p:,} of {full:,} coefficients run off to infinity, because their tokens never follow those "
                 "contexts. They are followed to the limit: the log-likelihood is its supremum, the parameters shown are the "
                 "finite ones of the limiting model with its standard errors. Degrees of freedom count all."
+            )
+        if self.nunseen:
+            notes.append(
+                f"{self.nunseen:,} of {self.corpus.nobs:,} observations follow a token that training never saw at its lag; it is "
+                "read as the reference level there."
             )
         if self.ridge is not None:
             notes.append(
