@@ -1,0 +1,231 @@
+"""The likelihood of a transformer decoder: the softmax of a nonlinear function of the context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from statlm.errors import SpecificationError
+from statlm.networks.architecture import Architecture
+from statlm.numerics.types import Array
+from statlm.text.corpus import Corpus
+
+if TYPE_CHECKING:
+    from statlm.networks.decoder import Decoder
+    from statlm.networks.windows import Stream, Windows
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderLikelihood:
+    """Likelihood of a decoder; see `TransformerDecoder`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    architecture : Architecture
+    weights : dict of str to array
+        By name, in the order of the network; float32 or float64, which decides in what the network computes.
+    predicted : int
+        Tokens with a logit, V; they come first among those with an embedding.
+    bos : int
+        Number of the embedding of ``<bos>``.
+    stride : int
+        Places by which windows advance in documents longer than the context.
+    decay : float
+        Precision of the normal prior that the fitted weight decay amounts to; 0 where there was none.
+    maximum : bool
+        Whether the descent ran to a maximum of the likelihood.
+    """
+
+    corpus: Corpus
+    architecture: Architecture
+    weights: dict[str, Array]
+    predicted: int
+    bos: int
+    stride: int
+    decay: float = 0.0
+    maximum: bool = False
+    memory: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "memory", self.architecture.context)
+        for array in self.weights.values():
+            array.flags.writeable = False
+
+    # --- Predictive ---------------------------------------------------------------------------------------------------
+
+    def loglike_obs(self) -> Array:
+        """(nobs,) log-probability of each observation, nats; every one exactly once, whatever the windows.
+
+        A document longer than the context is read in windows that advance by `stride`, and an observation is scored in the
+        window that gives it the most context: at least ``context - stride`` tokens, or all before it.
+        """
+        from statlm.networks import scoring
+
+        return scoring.loglike_obs(
+            self.network, self._stream, self._windows, predicted=self.predicted, prefix=self.architecture.prefix
+        )
+
+    def logprobs(self, contexts: Array) -> Array:
+        """(m, V) log-probabilities of the next token, nats, given the last `memory` tokens of each context.
+
+        With a prefix mask a context counts as given: it is the question, and the next token the first of the answer.
+        """
+        from statlm.networks import scoring
+
+        return scoring.logprobs(self.network, self.read(contexts), predicted=self.predicted, prefix=self.architecture.prefix)
+
+    def on(self, corpus: Corpus) -> DecoderLikelihood:
+        """The same network on other observations."""
+        self.corpus.vocabulary.check_same(corpus.vocabulary)
+        return self._with(corpus=corpus)
+
+    def strided(self, stride: int) -> DecoderLikelihood:
+        """The same network, read in windows that advance by `stride` places: 1 gives each token all the context there is.
+
+        Raises
+        ------
+        SpecificationError
+            If the stride is not between 1 and the context.
+        """
+        check_stride(stride, self.architecture.context)
+        return self._with(stride=stride)
+
+    # --- parameters ---------------------------------------------------------------------------------------------------
+
+    @property
+    def params(self) -> Array:
+        """(p,) all weights end to end, in the order of the network."""
+        return np.concatenate([np.asarray(w, float).ravel() for w in self.weights.values()])
+
+    @property
+    def param_names(self) -> pd.MultiIndex:
+        """The p names: the matrix, and the place in it."""
+        terms = [f"{name}{list(place)}" for name, w in self.weights.items() for place in np.ndindex(w.shape)]
+        return pd.MultiIndex.from_arrays([[""] * len(terms), terms], names=["response", "term"])
+
+    @property
+    def dof(self) -> int:
+        """Number of weights, tied ones once."""
+        return sum(w.size for w in self.weights.values())
+
+    @property
+    def penalised(self) -> bool:
+        """Whether the weights are no maximum of the likelihood: decayed, or where a descent ended."""
+        return self.decay > 0 or not self.maximum
+
+    def at(self, params: Array) -> DecoderLikelihood:
+        """The likelihood at other weights."""
+        params = np.asarray(params, float)
+        sizes = [w.size for w in self.weights.values()]
+        if params.shape != (sum(sizes),):
+            raise SpecificationError(f"params has shape {params.shape}, and the network has {sum(sizes):,} weights.")
+        parts = np.split(params, np.cumsum(sizes)[:-1])
+        weights = {
+            name: part.reshape(w.shape).astype(w.dtype) for (name, w), part in zip(self.weights.items(), parts, strict=True)
+        }
+        return replace(self, weights=weights)
+
+    # --- the network --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def network(self) -> Decoder:
+        """The torch module, in evaluation mode."""
+        import torch
+
+        from statlm.networks.decoder import Decoder
+
+        with torch.random.fork_rng(devices=[]):
+            network = Decoder(self.architecture, self.embedded, self.predicted)
+        network.to(torch.float64 if self.dtype == np.float64 else torch.float32)
+        with torch.no_grad():
+            for name, weight in network.named_parameters():
+                weight.copy_(torch.from_numpy(np.array(self.weights[name])))
+        return network.eval()
+
+    @property
+    def embedded(self) -> int:
+        """Number of tokens with an embedding."""
+        return len(self.weights["embedding.weight"])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What the network computes in."""
+        return next(iter(self.weights.values())).dtype
+
+    def read(self, contexts: Array) -> list[Array]:
+        """Contexts as the network reads them: rows of its ids, at most `memory` and at least one long."""
+        vocabulary = self.corpus.vocabulary
+        contexts = np.asarray(contexts, np.int64)[:, max(np.shape(contexts)[1] - self.memory, 0) :]
+        ids = np.where(contexts == vocabulary.bos, self.bos, np.where(contexts < self.predicted, contexts, -1))
+        lengths = (contexts != vocabulary.pad).sum(axis=1)
+        return [row[len(row) - n :] if n else np.array([-1]) for row, n in zip(ids, lengths, strict=True)]
+
+    @cached_property
+    def _stream(self) -> Stream:
+        from statlm.networks.windows import Stream
+
+        return Stream.of(self.corpus, self.predicted, self.bos)
+
+    @cached_property
+    def _windows(self) -> Windows:
+        from statlm.networks.windows import evaluation_windows
+
+        return evaluation_windows(self._stream, self.architecture.context, self.stride)
+
+    def _with(self, **changes: Any) -> DecoderLikelihood:
+        """A copy that shares the network."""
+        made = replace(self, **changes)
+        if "network" in self.__dict__:
+            made.__dict__["network"] = self.network
+        return made
+
+    # --- words and files ----------------------------------------------------------------------------------------------
+
+    def convention(self) -> str | None:
+        """How documents longer than the context are read; None where there are none."""
+        places = int(np.diff(self.corpus.offsets).max())
+        context = self.architecture.context
+        if places <= context:
+            return None
+        return (
+            f"documents longer than {context} tokens are read in windows of {context} that advance by {self.stride}: each token "
+            f"is predicted from at least {context - self.stride} tokens before it, or all there are"
+        )
+
+    def notes(self) -> list[str]:
+        """What a reader of the summary must know."""
+        convention = self.convention()
+        sentences = [convention[0].upper() + convention[1:] + "."] if convention else []
+        if self.penalised:
+            why = "weights were decayed" if self.decay else "the descent ended where its budget did, not at a maximum"
+            sentences.append(
+                f"AIC, BIC and likelihood-ratio tests are not given: {why}, so that the parameters are not freely fitted. Use "
+                "compare(..., on=test) and paired_test, which rest on held-out text."
+            )
+        return sentences
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Arrays and settings from which `TransformerDecoder.restore` makes it again."""
+        settings = {
+            "order": list(self.weights),
+            "predicted": self.predicted,
+            "bos": self.bos,
+            "stride": self.stride,
+            "decay": self.decay,
+            "maximum": self.maximum,
+        }
+        return {f"weights.{name}": w for name, w in self.weights.items()}, settings
+
+
+def check_stride(stride: int, context: int) -> None:
+    """Raise SpecificationError unless windows of `context` places that advance by `stride` cover a text."""
+    if isinstance(stride, bool) or not isinstance(stride, int) or not 1 <= stride <= context:
+        raise SpecificationError(
+            f"stride={stride!r}: windows of {context} tokens advance by 1 (each token gets all the context there is) up to "
+            f"{context} (none share a token)."
+        )

@@ -1,0 +1,243 @@
+"""The transformer decoder: what is fitted, and how."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from statlm.errors import CorpusError, DamagedFile, SpecificationError, StatlmWarning
+from statlm.fit.fit import Fit, FitReport
+from statlm.inference.perplexity_interval import mean_estimate
+from statlm.models.transformer.likelihood import DecoderLikelihood, check_stride
+from statlm.models.transformer.presets import PRESETS
+from statlm.networks.architecture import Architecture
+from statlm.networks.training import Training
+from statlm.numerics.types import Array
+from statlm.text.corpus import Corpus
+
+if TYPE_CHECKING:
+    from statlm.networks.descent import Descended
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerDecoder(Architecture, Training):
+    r"""A decoder: multinomial regression on features of the context that are learned.
+
+    .. math::
+
+        p_\theta(\cdot \mid x) = \mathrm{softmax}(W h_\theta(x)), \qquad
+        \ell(\theta) = \sum_i \log p_\theta(y_i \mid x_i)
+
+    where :math:`h_\theta` passes the context through blocks of attention and feed-forward maps. Fitted by stochastic gradient
+    descent on :math:`-\ell`.
+
+    Parameters
+    ----------
+    stride : int, optional
+        In evaluation, places by which windows advance in documents longer than the context; by default half the context.
+    **settings
+        Those of `statlm.networks.architecture.Architecture` (layers, heads, width, context, ...) and of
+        `statlm.networks.training.Training` (steps or time, optimizer, learning_rate, seed, ...).
+
+    Raises
+    ------
+    SpecificationError
+        If a setting is outside of its range, or two of them contradict each other.
+
+    Notes
+    -----
+    Weights of a network are not identified (heads can be permuted, for one), so there is no table of them. What the network
+    says is: probabilities, perplexity, contrasts.
+
+    *Evaluation.* Every token of every document is scored exactly once, in windows of at most `context` tokens that begin with
+    ``<bos>`` at a document's start. In longer documents windows advance by `stride`; in generation as well, so that text is
+    drawn from the distribution that is evaluated.
+
+    References
+    ----------
+    Vaswani et al. (2017), Attention is all you need. NeurIPS.
+    Radford, Wu, Child, Luan, Amodei and Sutskever (2019), Language models are unsupervised multitask learners.
+
+    Examples
+    --------
+    >>> import statlm as slm
+    >>> corpus = slm.Corpus.from_text("abracadabra " * 30)
+    >>> decoder = slm.TransformerDecoder(layers=1, heads=2, width=16, context=16, steps=30, batch=256, seed=1).fit(corpus)
+    >>> decoder.perplexity < slm.NGram(n=1).fit(corpus).perplexity
+    True
+    """
+
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        Architecture.__post_init__(self)
+        Training.__post_init__(self)
+        if self.stride is not None:
+            check_stride(self.stride, self.context)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """A published configuration, with changes.
+
+        Parameters
+        ----------
+        name : str
+            "gpt2" (small), "gpt4r", or "nanogpt-cpu".
+        **changes
+            Settings that replace the published ones.
+
+        Examples
+        --------
+        >>> import statlm as slm
+        >>> slm.TransformerDecoder.preset("gpt4r").count_parameters(66)
+        10796544
+        """
+        if name not in PRESETS:
+            raise SpecificationError(f"There is no preset {name!r}. Use one of {', '.join(map(repr, PRESETS))}.")
+        return cls(**(PRESETS[name] | changes))
+
+    def __str__(self) -> str:
+        layers = f"{self.layers} layer{'' if self.layers == 1 else 's'}"
+        experts = f", {self.experts} experts" if self.experts > 1 else ""
+        return f"decoder {layers}, width {self.width}, context {self.context}{experts}"
+
+    @property
+    def architecture(self) -> Architecture:
+        """The shape of the network."""
+        return Architecture(**{f.name: getattr(self, f.name) for f in fields(Architecture)})
+
+    def fit(
+        self,
+        corpus: Corpus,
+        *,
+        held_out: Corpus | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+    ) -> Fit:
+        """Fit the weights to a corpus.
+
+        Parameters
+        ----------
+        corpus : Corpus
+        held_out : Corpus, optional
+            Text that is evaluated along the way: the path then has its loss with a standard error, and the weights returned
+            are those of the lowest.
+        checkpoint : path, optional
+            A file to write the state to every minute, at Ctrl-C and at the end.
+        resume : bool
+            Go on from the checkpoint, if there is one, to the same result as without the interruption.
+
+        Raises
+        ------
+        CorpusError
+            If a document is longer than the context with ``prefix=True``.
+        SpecificationError
+            If the checkpoint is of another fit.
+        NoEstimate
+            If the loss is no longer a number.
+
+        Notes
+        -----
+        Ctrl-C stops after the step under way and returns the best fit so far, with a warning.
+        """
+        from statlm.networks.checkpoint import Checkpoint
+        from statlm.networks.decoder import Decoder
+        from statlm.networks.fitting import fit_network
+        from statlm.networks.windows import Stream
+
+        if held_out is not None:
+            corpus.vocabulary.check_same(held_out.vocabulary)
+        if self.patience is not None and held_out is None:
+            raise SpecificationError(
+                f"patience={self.patience} stops by the loss on held-out text, and there is none. Pass fit(train, held_out=...)."
+            )
+        if resume and checkpoint is None:
+            raise SpecificationError(
+                "resume=True goes on from a checkpoint. Pass its file: fit(..., checkpoint=..., resume=True)."
+            )
+        self._check_prefix(corpus)
+        size = corpus.vocabulary.size
+
+        def standing(weights: dict[str, Array], on: Corpus = corpus) -> DecoderLikelihood:
+            return DecoderLikelihood(on, self.architecture, weights, size, size, self.windows_advance, self.weight_decay)
+
+        def evaluated(network: Any) -> tuple[float, float]:
+            assert held_out is not None
+            loss = -standing({n: p.detach().cpu().numpy() for n, p in network.named_parameters()}, held_out).loglike_obs()
+            estimate = mean_estimate(loss, held_out)
+            return estimate.mean, estimate.std_error
+
+        weights, descended = fit_network(
+            lambda: Decoder(self.architecture, size + 1, size),
+            self,
+            Stream.of(corpus, size, size),
+            context=self.context,
+            prefix=self.prefix,
+            balance=self.balance if self.experts > 1 else 0.0,
+            held_out=None if held_out is None else evaluated,
+            checkpoint=None if checkpoint is None else Checkpoint(Path(checkpoint), self._identity(corpus), resume),
+        )
+        return Fit(self, standing(weights), self._report(descended, corpus))
+
+    @property
+    def windows_advance(self) -> int:
+        """Places by which windows advance in evaluation."""
+        return max(1, self.context // 2) if self.stride is None else self.stride
+
+    def restore(self, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]) -> DecoderLikelihood:
+        """The likelihood of a saved fit; the inverse of `DecoderLikelihood.state`."""
+        try:
+            weights = {name.removeprefix("weights."): a for name, a in arrays.items() if name.startswith("weights.")}
+            likelihood = DecoderLikelihood(
+                corpus,
+                self.architecture,
+                {name: weights[name] for name in settings["order"]},
+                int(settings["predicted"]),
+                int(settings["bos"]),
+                int(settings["stride"]),
+                float(settings["decay"]),
+                bool(settings["maximum"]),
+            )
+        except KeyError as error:
+            raise DamagedFile(f"The saved decoder lacks {error}. Save the fit again.") from error
+        expected = self.architecture.count_parameters(likelihood.embedded, likelihood.predicted)
+        if likelihood.dof != expected:
+            raise DamagedFile(
+                f"The saved decoder has {likelihood.dof:,} weights, and its settings need {expected:,}. Save the fit again."
+            )
+        return likelihood
+
+    def _identity(self, corpus: Corpus) -> dict[str, Any]:
+        """What a fit depends on."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("device", "stride")}
+        return own | {"corpus": corpus.fingerprint}
+
+    def _check_prefix(self, corpus: Corpus) -> None:
+        longest = int(np.diff(corpus.offsets).max())
+        if self.prefix and longest > self.context:
+            raise CorpusError(
+                f"The longest document has {longest:,} tokens, and with prefix=True its given tokens must all be seen at once: "
+                f"the context is {self.context}. Raise context=, or shorten documents."
+            )
+
+    def _report(self, descended: Descended, corpus: Corpus) -> FitReport:
+        read = descended.path[-1]["tokens"] if descended.path else 0
+        method = (
+            f"{self.optimizer}, {descended.steps:,} steps of {self.batch * self.accumulate:,} tokens "
+            f"({read / corpus.nobs:.3g} passes)"
+        )
+        if descended.stopped is not None:
+            method += f"; stopped {descended.stopped}"
+            if descended.stopped.startswith("interrupted"):
+                warnings.warn(
+                    f"The fit was {descended.stopped}; it returns the weights of step {descended.best:,}, which are not what the "
+                    "specification says. With checkpoint= it can go on: fit(..., resume=True).",
+                    StatlmWarning,
+                    stacklevel=3,
+                )
+        return FitReport(method, False, descended.steps, path=tuple(descended.path))
