@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import CorpusError, SpecificationError
-from statlm.likelihood import Predictive
+from statlm.likelihood import Predictive, Reader, Sequential, underlying
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.sampling import INTEGER, check_truncation, invert, truncate
 from statlm.numerics.types import Array
@@ -228,8 +228,7 @@ def next_token_table(
     """
     check_truncation(temperature, top_k, top_p)
     vocabulary = model.corpus.vocabulary
-    contexts = _recent(context_array(vocabulary, [prompt_ids(vocabulary, prompt)]), model.memory)
-    rows = model.logprobs(contexts)
+    rows = reader_of(model, [prompt_ids(vocabulary, prompt)]).logprobs()
     stages = {
         "probability": rows,
         "after_temperature": truncate(rows, temperature=temperature),
@@ -280,21 +279,43 @@ def extend(
     unfinished = np.flatnonzero(limits > 0)
     for first in range(0, len(unfinished), abreast):
         rows = unfinished[first : first + abreast]
-        contexts = _recent(context_array(vocabulary, [starts[row] for row in rows]), model.memory)
+        reader = reader_of(model, [starts[row] for row in rows])
         step = 0
         while len(rows):
-            under_model = model.logprobs(contexts)  # (m, k) -> (m, V)
+            under_model = reader.logprobs()  # (m, V)
             under_sampler = sampler(under_model)
             ids = invert(under_sampler, uniforms(rows, step))
             drawn = np.arange(len(rows)), ids
             records.append((rows, ids, under_model[drawn], under_sampler[drawn]))
             step += 1
             active = (limits[rows] > step) & ~np.isin(ids, ends)
-            contexts = _recent(np.concatenate([contexts, ids[:, None]], axis=1), model.memory)[active]
             rows = rows[active]
+            if len(rows):
+                reader.read(ids, active)
     found = [np.concatenate(column) for column in zip(*records, strict=True)]
     order = np.argsort(found[0], kind="stable")  # within a document the draws stay in their order
     return found[0][order], found[1][order], found[2][order], found[3][order]
+
+
+def reader_of(model: Predictive, starts: Sequence[Array]) -> Reader:
+    """Documents that grow, read by the model itself where it can, and else by asking it for each whole context."""
+    held = underlying(model)
+    return held.reader(starts) if isinstance(held, Sequential) else _ContextReader(held, starts)
+
+
+class _ContextReader:
+    """Documents of a model that is asked for the distribution after each context."""
+
+    def __init__(self, model: Predictive, starts: Sequence[Array]) -> None:
+        self.model = model
+        self.contexts = _recent(context_array(model.corpus.vocabulary, starts), model.memory)
+
+    def logprobs(self) -> Array:
+        return self.model.logprobs(self.contexts)  # (m, k) -> (m, V)
+
+    def read(self, ids: Array, kept: Array) -> None:
+        grown = np.concatenate([self.contexts, ids[:, None]], axis=1)
+        self.contexts = _recent(grown, self.model.memory)[kept]
 
 
 def prompt_ids(vocabulary: Vocabulary, prompt: str | Sequence[Any]) -> Array:

@@ -5,10 +5,23 @@ from statlm.likelihood.protocols import (
     Likelihood,
     Penalised,
     Predictive,
+    Reader,
+    Sequential,
     is_likelihood,
     is_penalised,
     spans,
     underlying,
 )
 
-__all__ = ["LagModel", "Likelihood", "Penalised", "Predictive", "is_likelihood", "is_penalised", "spans", "underlying"]
+__all__ = [
+    "LagModel",
+    "Likelihood",
+    "Penalised",
+    "Predictive",
+    "Reader",
+    "Sequential",
+    "is_likelihood",
+    "is_penalised",
+    "spans",
+    "underlying",
+]

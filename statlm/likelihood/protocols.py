@@ -7,6 +7,7 @@ ordinary calls.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from inspect import getattr_static
 from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
@@ -122,6 +123,27 @@ def spans(large: object, small: object) -> bool:
         return False
     a, b = large.span(), small.span()
     return a is not None and b is not None and b[0] <= a[0] and b[1] <= a[1]
+
+
+class Reader(Protocol):
+    """Documents that grow token by token, and the distribution of the next one."""
+
+    def logprobs(self) -> Array:
+        """(m, V) log-probabilities of the next token of each document, nats."""
+        ...
+
+    def read(self, ids: Array, kept: Array) -> None:
+        """Go on with the (m,) tokens in the documents that are `kept`, an (m,) mask; the others are dropped."""
+        ...
+
+
+@runtime_checkable
+class Sequential(Protocol):
+    """A model that reads on at less cost than it reads a context anew."""
+
+    def reader(self, starts: Sequence[Array]) -> Reader:
+        """Documents that begin with these token ids, ``<bos>`` not included."""
+        ...
 
 
 PRIMITIVES = ("params", "param_names", "dof", "score", "information", "at")

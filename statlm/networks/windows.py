@@ -96,27 +96,30 @@ class Windows:
 def evaluation_windows(stream: Stream, context: int, stride: int) -> Windows:
     """Windows in which every observation counts exactly once.
 
-    A document that fits is one window. In a longer one a window starts every `stride` places, and of each only the last
-    `stride` predictions count, so that those have at least ``context - stride`` tokens before them, or all there are.
+    Windows start every `stride` places from the document's start on, and a place counts in the first that reaches it: so it
+    has at least ``context - stride`` tokens before it, or all there are. Which one that is depends on the place alone, and
+    not on how long the document will be or how much of it is given.
     """
-    places, given = stream.places, np.minimum(stream.given, stream.places)
-    # The first window ends where it scores as many places as any other, and starts as early as that allows.
-    start = np.where(places <= context, 0, np.maximum(given - (context - stride), 0))
-    first_end = np.minimum(start + context, places)
-    more = -(-(places - first_end) // stride)  # windows after the first
-    document = np.repeat(np.arange(len(places)), more + 1)
-    number = concatenate_ranges(np.zeros_like(more), more + 1)
-    begin = start[document] + number * stride
+    places, given = stream.places, stream.given
+    count = 1 + np.maximum(-(-(places - context) // stride), 0)
+    document = np.repeat(np.arange(len(places)), count)
+    number = concatenate_ranges(np.zeros_like(count), count)
+    begin = number * stride
     end = np.minimum(begin + context, places[document])
-    scored_from = np.where(number == 0, given[document], np.minimum(begin - stride + context, places[document]))
+    scored_from = np.maximum(np.where(number == 0, 0, begin - stride + context), given[document])
     kept = scored_from < end
     document, begin, end, scored_from = document[kept], begin[kept], end[kept], scored_from[kept]
     return Windows(
         stream.starts[document] + begin,
         end - begin,
-        np.maximum(scored_from - begin, 0),
-        np.maximum(stream.given[document] + 1 - begin, 0),
+        scored_from - begin,
+        np.maximum(given[document] + 1 - begin, 0),
     )
+
+
+def window_start(place: int, context: int, stride: int) -> int:
+    """Where the window starts that a place of a document counts in."""
+    return 0 if place < context else stride * ((place - context) // stride + 1)
 
 
 def training_windows(stream: Stream, context: int, rng: np.random.Generator) -> Windows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from statlm.text.corpus import Corpus
 
 if TYPE_CHECKING:
     from statlm.networks.decoder import Decoder
+    from statlm.networks.reader import CachedReader
     from statlm.networks.windows import Stream, Windows
 
 
@@ -94,6 +96,14 @@ class DecoderLikelihood:
         """
         check_stride(stride, self.architecture.context)
         return self._with(stride=stride)
+
+    def reader(self, starts: Sequence[Array]) -> CachedReader:
+        """Documents that grow token by token, each place read once: what `generate` draws from."""
+        from statlm.networks.reader import CachedReader
+
+        known = [np.where(np.asarray(ids) < self.predicted, ids, -1) for ids in starts]
+        begun = [np.concatenate([[self.bos], ids]).astype(np.int64) for ids in known]
+        return CachedReader(self.architecture, self.weights, begun, predicted=self.predicted, stride=self.stride)
 
     # --- parameters ---------------------------------------------------------------------------------------------------
 
