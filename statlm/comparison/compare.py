@@ -13,7 +13,7 @@ from statlm.comparison.paired import check_same_observations, paired_test
 from statlm.covariance import Dependence, SeriesDependence
 from statlm.errors import NotComparable, SpecificationError
 from statlm.inference.perplexity_interval import perplexity_estimate, perplexity_interval
-from statlm.likelihood import Predictive, is_likelihood, is_penalised, underlying
+from statlm.likelihood import Conventional, Predictive, is_likelihood, is_penalised, underlying
 from statlm.text.corpus import Corpus
 
 SIGNIFICANCE = 0.05
@@ -75,7 +75,8 @@ def compare(
             raise NotComparable(
                 f"{next(iter(named))!r} and {name!r} were fitted to different observations ({first.corpus.nobs:,} and "
                 f"{model.corpus.nobs:,} tokens, different fingerprints), so their AIC and BIC cannot be compared. Fit all to "
-                "one corpus; to compare only on held-out text use paired_test(a.on(test), b.on(test))."
+                "one corpus; to compare only on held-out text use paired_test(a.on(test), b.on(test)), or "
+                "compare_bytes where tokenizers differ."
             )
     table = pd.DataFrame([_training_row(name, model) for name, model in named.items()]).astype({"dof": "Int64"})
     notes: list[str] = []
@@ -158,7 +159,17 @@ def _held_out(
             columns[column].append(value)
     for column, filled in columns.items():
         table[column] = filled
-    return table, _notes(table, best, dependence, level)
+    return table, _notes(table, best, dependence, level) + _conventions(evaluations)
+
+
+def _conventions(evaluations: Mapping[str, Predictive]) -> list[str]:
+    """How models that read a bounded context read this corpus, each convention once."""
+    models: dict[str, list[str]] = {}
+    for name, model in evaluations.items():
+        held = underlying(model)
+        if isinstance(held, Conventional) and (convention := held.convention()) is not None:
+            models.setdefault(convention, []).append(name)
+    return [f"{', '.join(names)}: {convention}." for convention, names in models.items()]
 
 
 def _notes(

@@ -8,7 +8,7 @@ from weakref import WeakSet
 import numpy as np
 
 from statlm.errors import NoEstimate, NotComparable, SingularInformation, SpecificationError
-from statlm.likelihood import Likelihood, Predictive
+from statlm.likelihood import Likelihood, Predictive, why_no_maximum
 from statlm.measures import loglike
 from statlm.numerics.linalg import solve
 
@@ -61,6 +61,12 @@ def check_maximum(model: Likelihood, name: str) -> None:
     """
     if model in _AT_MAXIMUM:
         return
+    reason = why_no_maximum(model)
+    if reason is not None:
+        raise SpecificationError(
+            f"The {name} is not at the maximum of its likelihood: {reason}, and the chi-square distribution holds at the maximum "
+            "only. Pass unpenalised fits, run to convergence, or compare on held-out text: paired_test(a.on(test), b.on(test))."
+        )
     gradient = np.asarray(model.score().T @ np.ones(model.corpus.nobs)).ravel()
     if not gradient.size or np.abs(gradient).max() <= ROUNDING * model.corpus.nobs:
         _AT_MAXIMUM.add(model)

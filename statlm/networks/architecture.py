@@ -8,7 +8,7 @@ from typing import Any
 from statlm.errors import SpecificationError
 
 POSITIONS = ("rotary", "learned")
-NORMS = ("rms", "layer")
+NORMS = ("rms", "layer", "none")
 ACTIVATIONS = ("relu-squared", "gelu", "gelu-tanh", "swiglu")
 INITIALISATIONS = ("zero-output", "gpt2")
 
@@ -31,12 +31,12 @@ class Architecture:
         Embeddings of this many tokens *before* each are added to its own: main effects of lags at the input.
     positions : "rotary" or "learned"
         Relative, by rotation of queries and keys (Su et al. 2021), or a vector for each place as in GPT-2.
-    norm : "rms" or "layer"
-        Normalisation of vectors.
+    norm : "rms", "layer" or "none"
+        Normalisation of vectors. "none" leaves them, for networks without blocks: those are then log-bilinear models.
     affine : bool
         Whether normalisations have gains (and shifts, with `bias`).
     bias : bool
-        Whether linear maps have intercepts.
+        Whether linear maps inside of the blocks have intercepts.
     embedding_norm : bool
         Normalise the embeddings before the first block.
     query_key_norm : bool
@@ -45,6 +45,8 @@ class Architecture:
         Nonlinearity of the feed-forward map; "swiglu" has a third matrix.
     hidden : int, optional
         Length of the hidden feed-forward vector; by default 4 times the width.
+    head_bias : bool
+        Whether the logits have intercepts.
     tied : bool
         Whether the head uses the matrix of the embedding.
     experts : int
@@ -87,6 +89,7 @@ class Architecture:
     query_key_norm: bool = True
     activation: str = "relu-squared"
     hidden: int | None = None
+    head_bias: bool = False
     tied: bool = False
     experts: int = 1
     experts_per_token: int = 1
@@ -158,13 +161,14 @@ class Architecture:
         predicted = embedded if predicted is None else predicted
         width, hidden = self.width, self.hidden_width
         matrices = 3 if self.activation == "swiglu" else 2
-        norm = (width + width * (self.bias and self.norm == "layer")) * self.affine
+        gains = {"none": 0, "rms": 1, "layer": 1 + self.bias}[self.norm]
+        norm = gains * width * self.affine
         attention = 4 * width * width + 4 * width * self.bias
         feed_forward = matrices * width * hidden + ((matrices - 1) * hidden + width) * self.bias
         gate = self.experts * width if self.experts > 1 else 0
         block = 2 * norm + attention + self.experts * feed_forward + gate
         embedding = (1 + self.lags) * embedded * width + self.context * width * (self.positions == "learned")
-        head = 0 if self.tied else predicted * width
+        head = (0 if self.tied else predicted * width) + predicted * self.head_bias
         return embedding + norm * self.embedding_norm + self.layers * block + norm + head
 
 

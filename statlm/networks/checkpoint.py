@@ -13,8 +13,6 @@ from torch import Tensor
 from statlm.errors import DamagedFile, SpecificationError
 from statlm.text.writing import not_written
 
-EVERY = 60.0  # seconds
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -27,14 +25,11 @@ class Checkpoint:
         What the fit depends on: it must be the same when it goes on.
     resume : bool
         Whether to go on from what the file holds.
-    every : float
-        Seconds between two writings.
     """
 
     path: Path
     identity: dict[str, Any]
     resume: bool = False
-    every: float = EVERY
 
     def write(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Replace the file by the present state.

@@ -34,6 +34,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(a) for _ in range(a.layers))
         self.norm = _norm(a)
         self.head = None if a.tied else nn.Linear(a.width, predicted, bias=False)
+        self.intercepts = nn.Parameter(torch.zeros(predicted)) if a.head_bias else None
         self.dropout = nn.Dropout(a.dropout)
         self.rotations = _rotations(a)  # (2, T, d / 2), in float64 until it meets the vectors
         initialise(self)
@@ -68,6 +69,7 @@ class Decoder(nn.Module):
         """(B, T) ids -> (B, T, D) sums of the embeddings of a token, of those before it, and of its place."""
         x = _looked_up(self.embedding, ids, unknown)
         for lag, table in enumerate(self.lagged, start=1):
+            assert isinstance(table, nn.Embedding)  # ModuleList forgets
             earlier = _looked_up(table, ids[:, :-lag], unknown)  # (B, T - lag, D)
             x = x + F.pad(earlier, (0, 0, lag, 0))[:, : ids.shape[1]]
         if self.places is not None:
@@ -78,9 +80,8 @@ class Decoder(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(..., D) features -> (..., V) logits."""
-        if self.head is None:
-            return F.linear(features, self.embedding.weight[: self.predicted])
-        return self.head(features)
+        matrix = self.embedding.weight[: self.predicted] if self.head is None else self.head.weight
+        return F.linear(features, matrix, self.intercepts)
 
 
 class Block(nn.Module):
@@ -205,6 +206,8 @@ def initialise(network: Decoder) -> None:
 
 
 def _norm(a: Architecture) -> nn.Module:
+    if a.norm == "none":
+        return nn.Identity()
     if a.norm == "layer":
         return nn.LayerNorm(a.width, eps=EPSILON, elementwise_affine=a.affine, bias=a.bias)
     return nn.RMSNorm(a.width, eps=EPSILON, elementwise_affine=a.affine)

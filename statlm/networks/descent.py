@@ -23,6 +23,7 @@ from statlm.networks.training import Training
 from statlm.networks.windows import Stream, Windows, shuffled_batches, training_windows
 from statlm.numerics.types import Array
 
+CHECKPOINT_EVERY = 60.0  # seconds
 BETAS, EPS = (0.9, 0.95), 1e-10
 MATRICES = ("query_key_value", "out", "up", "gate", "down")  # what Muon orthogonalises
 
@@ -48,12 +49,18 @@ class Descended:
         Why it ended before its budget; None where it did not.
     best : int
         The step whose weights the network has.
+    gradient : float or None
+        Largest entry of the gradient, nats an observation, where all of the text is read at each step.
+    converged : bool
+        Whether that is as good as 0.
     """
 
     steps: int
     path: list[dict[str, float]]
     stopped: str | None
     best: int
+    gradient: float | None = None
+    converged: bool = False
 
 
 def descend(
@@ -148,7 +155,7 @@ def descend(
                 stopped = state.record(training.rate * scale, held_out) or stopped
             if stopped:
                 break
-            if checkpoint is not None and time.perf_counter() - saved > checkpoint.every:
+            if checkpoint is not None and time.perf_counter() - saved > CHECKPOINT_EVERY:
                 state.save(checkpoint)
                 saved = time.perf_counter()
     if checkpoint is not None:
@@ -338,17 +345,17 @@ def _weights(optimizer: torch.optim.Optimizer) -> list[Any]:
 
 def _optimizers(network: nn.Module, training: Training) -> list[torch.optim.Optimizer]:
     t = training
+    fitted = {name: p for name, p in network.named_parameters() if p.requires_grad}
     if t.optimizer == "sgd":
-        return [torch.optim.SGD(network.parameters(), t.rate, t.inertia, weight_decay=t.weight_decay)]
+        return [torch.optim.SGD(fitted.values(), t.rate, t.inertia, weight_decay=t.weight_decay)]
     if t.optimizer in ("adam", "adamw"):
         kind = torch.optim.Adam if t.optimizer == "adam" else torch.optim.AdamW
-        decayed = [p for p in network.parameters() if p.dim() > 1]
-        others = [p for p in network.parameters() if p.dim() < 2]
+        decayed = [p for p in fitted.values() if p.dim() > 1]
+        others = [p for p in fitted.values() if p.dim() < 2]
         groups = [{"params": decayed, "weight_decay": t.weight_decay}, {"params": others, "weight_decay": 0.0}]
         return [kind([g for g in groups if g["params"]], t.rate, BETAS, foreach=True)]
-    inner = [p for name, p in network.named_parameters() if _is_matrix(name) and p.dim() == 2]
-    chosen = {id(p) for p in inner}
-    outer = [p for p in network.parameters() if id(p) not in chosen]
+    inner = [p for name, p in fitted.items() if _is_matrix(name) and p.dim() == 2]
+    outer = [p for name, p in fitted.items() if not (_is_matrix(name) and p.dim() == 2)]
     found: list[torch.optim.Optimizer] = []
     if outer:
         found.append(torch.optim.AdamW(outer, t.embedding_rate, BETAS, EPS, weight_decay=0.0, foreach=True))

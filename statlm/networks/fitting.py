@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from statlm.networks.checkpoint import Checkpoint
-from statlm.networks.descent import Descended, descend
+from statlm.networks import low_rank
+from statlm.networks.descent import Descended, Progress
 from statlm.networks.training import Training
-from statlm.networks.windows import Stream
 from statlm.numerics.types import Array
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def fit_network(
-    build: Callable[[], nn.Module],
+    build: Callable[[], Network],
     training: Training,
-    stream: Stream,
+    method: Callable[[Network, Progress], Descended],
     *,
-    context: int,
-    prefix: bool = False,
-    balance: float = 0.0,
     weights: dict[str, Array] | None = None,
-    trained: Callable[[str], bool] | None = None,
-    held_out: Callable[[nn.Module], tuple[float, float]] | None = None,
-    checkpoint: Checkpoint | None = None,
-) -> tuple[dict[str, Array], Descended]:
-    """Draw initial weights from the seed, descend, and return the weights by name.
+    rank: int | None = None,
+) -> Fitted:
+    """Draw initial weights from the seed, or take given ones, and let a method move them.
 
     Parameters
     ----------
     build : callable
         Makes the network, drawing its weights from torch's generator.
     training : Training
-    stream : Stream
-    context, prefix, balance
-        As of `descend`.
+    method : callable
+        Moves the weights of the network in place, and tells the progress of it.
     weights : dict, optional
         Start from these instead of drawn ones.
-    trained : callable, optional
-        From the name of a weight to whether it is fitted; by default all are.
-    held_out : callable, optional
-        From a network to its mean held-out loss and the standard error.
-    checkpoint : Checkpoint, optional
-
-    Returns
-    -------
-    weights : dict of str to array
-    descended : Descended
+    rank : int, optional
+        Fit a low-rank update of the matrices only.
     """
     device = torch.device(training.device or _accelerator())
+    dof = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         network = build()
@@ -62,30 +51,32 @@ def fit_network(
             with torch.no_grad():
                 for name, parameter in network.named_parameters():
                     parameter.copy_(torch.from_numpy(np.array(weights[name])))
-        if trained is not None:
-            for name, parameter in network.named_parameters():
-                parameter.requires_grad_(trained(name))
+        names = [name for name, _ in network.named_parameters()]
+        if rank is not None:
+            dof = low_rank.attach(network, rank)
         network.to(device)
-        with _Bar(type(network).__name__) as bar:
-            descended = descend(
-                network,
-                stream,
-                training,
-                context=context,
-                prefix=prefix,
-                balance=balance,
-                held_out=None if held_out is None else lambda: held_out(network),
-                checkpoint=checkpoint,
-                progress=bar,
-            )
-    return {name: p.detach().cpu().numpy().copy() for name, p in network.named_parameters()}, descended
+        with Bar(type(network).__name__) as bar:
+            descended = method(network, bar)
+        low_rank.merge(network)
+    found = dict(network.named_parameters())
+    return Fitted({name: found[name].detach().cpu().numpy().copy() for name in names}, descended, dof)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Weights by name, how they were approached, and how many parameters were free (None: all)."""
+
+    weights: dict[str, Array]
+    descended: Descended
+    dof: int | None
 
 
 def _accelerator() -> str:
-    return torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if found is None else found.type
 
 
-class _Bar:
+class Bar:
     """A progress bar with the loss and the time left; nothing where the output is no terminal."""
 
     def __init__(self, name: str) -> None:
@@ -104,7 +95,7 @@ class _Bar:
         )
         self.task = self.progress.add_task("", total=1.0, loss="")
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> Bar:
         self.progress.start()
         return self
 

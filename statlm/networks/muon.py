@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
         )
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         """Move the weights by one step."""
         for group in self.param_groups:
             reached = min(group["step"] / WARM_STEPS, 1.0)
@@ -66,7 +66,7 @@ class Muon(torch.optim.Optimizer):
                 buffer = self.state[weight]["momentum"]
                 buffer.lerp_(weight.grad, 1 - momentum)
                 direction = tiles(weight.grad.lerp(buffer, momentum))
-                by_shape.setdefault(tuple(direction.shape[1:]), []).append((tiles(weight), direction))
+                by_shape.setdefault((direction.shape[1], direction.shape[2]), []).append((tiles(weight), direction))
             for pairs in by_shape.values():
                 steps = orthogonalised(torch.cat([direction for _, direction in pairs]), group["iterations"])
                 for (weight, _), step in zip(pairs, steps.split([len(weight) for weight, _ in pairs]), strict=True):

@@ -163,7 +163,7 @@ class _Layers:
             x = x + (self._experts(h, name) if a.experts > 1 else self._feed_forward(h, name + "feed_forward."))
         lane.filled = after
         logits: Array = self._norm(x[:, -1], "norm") @ self.head
-        return logits
+        return logits + w["intercepts"] if a.head_bias else logits
 
     def _embedded(self, ids: Array, before: int, after: int) -> Array:
         a, w = self.a, self.w
@@ -227,6 +227,8 @@ class _Layers:
         return y + self.w[name + ".bias"] if self.a.bias else y
 
     def _norm(self, x: Array, name: str) -> Array:
+        if self.a.norm == "none":
+            return x
         if self.a.norm == "layer":
             x = x - x.mean(axis=-1, keepdims=True)
         x = _scaled(x)

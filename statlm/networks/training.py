@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from statlm.errors import SpecificationError
 from statlm.networks.architecture import check_choice, check_whole
 
-OPTIMIZERS = ("muon", "adamw", "adam", "sgd")
+OPTIMIZERS = ("muon", "adamw", "adam", "sgd", "lbfgs")
 PRECISIONS = ("float32", "bfloat16", "float64")
 DEFAULT_STEPS = 500
-RATES = {"muon": 0.01, "adamw": 0.003, "adam": 0.003, "sgd": 0.1}
+RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003, "sgd": 0.1, "lbfgs": 1.0}
 MOMENTUM = {"muon": 0.9, "sgd": 0.9}
 
 
@@ -27,8 +27,9 @@ class Training:
         Tokens a step.
     accumulate : int
         Batches whose gradients are summed before a step.
-    optimizer : "muon", "adamw", "adam" or "sgd"
+    optimizer : "muon", "adamw", "adam", "sgd" or "lbfgs"
         "muon" takes orthogonalised steps for the matrices inside of the blocks and Adam's for embeddings, gains and the head.
+        "lbfgs" reads all of the text at each step and runs to a maximum: for small networks, in float64.
     learning_rate : float, optional
         At its highest; of the matrices under "muon". By default 0.02 (muon), 0.003 (adam, adamw) or 0.1 (sgd).
     embedding_rate : float
@@ -40,7 +41,8 @@ class Training:
     hold : float
         Share of the budget at the highest rate, before it falls linearly to 0.
     weight_decay : float
-        Shrinkage of matrices (muon, adamw); a penalty, so that the estimate is no maximum of the likelihood.
+        Shrinkage of weights; a penalty, so that the estimate is no maximum of the likelihood. Under "lbfgs" the precision of a
+        normal prior, whose posterior mode is found; otherwise as these optimizers define it, for matrices.
     clip : float, optional
         Largest norm of the gradient, which is scaled down to it.
     average : float
@@ -92,6 +94,11 @@ class Training:
                 check_whole(name, getattr(self, name), 1)
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("precision", self.precision, PRECISIONS)
+        if self.optimizer == "lbfgs" and self.precision != "float64":
+            raise SpecificationError(
+                f'optimizer="lbfgs" runs until the gradient vanishes, and in {self.precision} rounding hides that. Set '
+                'precision="float64".'
+            )
         for name in ("time", "learning_rate", "embedding_rate", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,13 +16,14 @@ from statlm.fit.fit import Fit, FitReport
 from statlm.inference.perplexity_interval import mean_estimate
 from statlm.models.transformer.likelihood import DecoderLikelihood, check_stride
 from statlm.models.transformer.presets import PRESETS
-from statlm.networks.architecture import Architecture
+from statlm.networks.architecture import Architecture, check_whole
 from statlm.networks.training import Training
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 
 if TYPE_CHECKING:
-    from statlm.networks.descent import Descended
+    from statlm.networks.decoder import Decoder
+    from statlm.networks.descent import Descended, Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +147,64 @@ class TransformerDecoder(Architecture, Training):
         -----
         Ctrl-C stops after the step under way and returns the best fit so far, with a warning.
         """
+        if resume and checkpoint is None:
+            raise SpecificationError("resume=True goes on from a checkpoint. Pass its file as well: checkpoint=...")
+        return self._fitted(corpus, held_out, checkpoint, resume, None, None)
+
+    def update(
+        self,
+        likelihood: DecoderLikelihood,
+        corpus: Corpus,
+        *,
+        held_out: Corpus | None = None,
+        rank: int | None = None,
+        **settings: Any,
+    ) -> Fit:
+        """Go on from a fitted network on another text: fine-tuning; what `Fit.update` calls.
+
+        Parameters
+        ----------
+        likelihood : DecoderLikelihood
+            Where to start.
+        corpus : Corpus
+            Over the same vocabulary.
+        held_out : Corpus, optional
+            As of `fit`.
+        rank : int, optional
+            Fit a low-rank update of the matrices in the blocks, and hold all else fixed (Hu et al. 2022).
+        **settings
+            Of the training, which replace this specification's: steps, optimizer, learning_rate, ... By default 200 steps of
+            Adam at 0.001.
+
+        References
+        ----------
+        Hu et al. (2022), LoRA: low-rank adaptation of large language models. ICLR.
+        """
+        given = {"steps", "tokens", "time"} & set(settings)
+        budget = dict.fromkeys(("steps", "tokens", "time")) | ({} if given else {"steps": 200})
+        start: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 1e-3, "embedding_rate": 1e-3} | budget
+        if "optimizer" in settings:
+            start["learning_rate"] = None
+        specification = replace(self, **(start | settings))
+        likelihood.corpus.vocabulary.check_same(corpus.vocabulary)
+        if rank is not None:
+            check_whole("rank", rank, 1)
+        return specification._fitted(corpus, held_out, None, False, likelihood, rank)
+
+    def _fitted(
+        self,
+        corpus: Corpus,
+        held_out: Corpus | None,
+        checkpoint: str | os.PathLike[str] | None,
+        resume: bool,
+        start: DecoderLikelihood | None,
+        rank: int | None,
+    ) -> Fit:
+        from statlm.networks import descent, full_batch, scoring
         from statlm.networks.checkpoint import Checkpoint
         from statlm.networks.decoder import Decoder
         from statlm.networks.fitting import fit_network
-        from statlm.networks.windows import Stream
+        from statlm.networks.windows import Stream, evaluation_windows
 
         if held_out is not None:
             corpus.vocabulary.check_same(held_out.vocabulary)
@@ -156,33 +212,65 @@ class TransformerDecoder(Architecture, Training):
             raise SpecificationError(
                 f"patience={self.patience} stops by the loss on held-out text, and there is none. Pass fit(train, held_out=...)."
             )
-        if resume and checkpoint is None:
-            raise SpecificationError(
-                "resume=True goes on from a checkpoint. Pass its file: fit(..., checkpoint=..., resume=True)."
-            )
         self._check_prefix(corpus)
-        size = corpus.vocabulary.size
+        size = corpus.vocabulary.size if start is None else start.predicted
+        embedded, bos = (size + 1, size) if start is None else (start.embedded, start.bos)
+        advance = self.windows_advance
+        stream = Stream.of(corpus, size, bos)
+        kept = None if checkpoint is None else Checkpoint(Path(checkpoint), self._identity(corpus), resume)
 
-        def standing(weights: dict[str, Array], on: Corpus = corpus) -> DecoderLikelihood:
-            return DecoderLikelihood(on, self.architecture, weights, size, size, self.windows_advance, self.weight_decay)
+        def evaluated(network: Decoder) -> Callable[[], tuple[float, float]] | None:
+            if held_out is None:
+                return None
+            text = Stream.of(held_out, size, bos)
+            windows = evaluation_windows(text, self.context, advance)
 
-        def evaluated(network: Any) -> tuple[float, float]:
-            assert held_out is not None
-            loss = -standing({n: p.detach().cpu().numpy() for n, p in network.named_parameters()}, held_out).loglike_obs()
-            estimate = mean_estimate(loss, held_out)
-            return estimate.mean, estimate.std_error
+            def loss() -> tuple[float, float]:
+                obs = scoring.loglike_obs(network, text, windows, predicted=size, prefix=self.prefix)
+                estimate = mean_estimate(-obs, held_out)
+                return estimate.mean, estimate.std_error
 
-        weights, descended = fit_network(
-            lambda: Decoder(self.architecture, size + 1, size),
+            return loss
+
+        def method(network: Decoder, progress: Progress) -> Descended:
+            if self.optimizer == "lbfgs":
+                windows = evaluation_windows(stream, self.context, advance)
+                return full_batch.maximise(network, stream, windows, self, prefix=self.prefix, progress=progress)
+            return descent.descend(
+                network,
+                stream,
+                self,
+                context=self.context,
+                prefix=self.prefix,
+                balance=self.balance if self.experts > 1 else 0.0,
+                held_out=evaluated(network),
+                checkpoint=kept,
+                progress=progress,
+            )
+
+        fitted = fit_network(
+            lambda: Decoder(self.architecture, embedded, size),
             self,
-            Stream.of(corpus, size, size),
-            context=self.context,
-            prefix=self.prefix,
-            balance=self.balance if self.experts > 1 else 0.0,
-            held_out=None if held_out is None else evaluated,
-            checkpoint=None if checkpoint is None else Checkpoint(Path(checkpoint), self._identity(corpus), resume),
+            method,
+            weights=None if start is None else start.weights,
+            rank=rank,
         )
-        return Fit(self, standing(weights), self._report(descended, corpus))
+        likelihood = DecoderLikelihood(
+            corpus,
+            self.architecture,
+            fitted.weights,
+            size,
+            bos,
+            advance,
+            self._prior_precision(corpus),
+            fitted.descended.converged and self.weight_decay == 0 and start is None,
+            fitted.dof,
+        )
+        return Fit(self, likelihood, self._report(fitted.descended, corpus, start, rank))
+
+    def _prior_precision(self, corpus: Corpus) -> float:
+        """Of the normal prior whose mode the weight decay aims at; 0 where a decay is not that of a prior."""
+        return self.weight_decay * {"lbfgs": 1.0, "sgd": float(corpus.nobs)}.get(self.optimizer, 0.0)
 
     @property
     def windows_advance(self) -> int:
@@ -202,13 +290,15 @@ class TransformerDecoder(Architecture, Training):
                 int(settings["stride"]),
                 float(settings["decay"]),
                 bool(settings["maximum"]),
+                settings["free"],
             )
         except KeyError as error:
             raise DamagedFile(f"The saved decoder lacks {error}. Save the fit again.") from error
         expected = self.architecture.count_parameters(likelihood.embedded, likelihood.predicted)
-        if likelihood.dof != expected:
+        stored = sum(w.size for w in weights.values())
+        if stored != expected:
             raise DamagedFile(
-                f"The saved decoder has {likelihood.dof:,} weights, and its settings need {expected:,}. Save the fit again."
+                f"The saved decoder has {stored:,} weights, and its settings need {expected:,}. Save the fit again."
             )
         return likelihood
 
@@ -225,12 +315,18 @@ class TransformerDecoder(Architecture, Training):
                 f"the context is {self.context}. Raise context=, or shorten documents."
             )
 
-    def _report(self, descended: Descended, corpus: Corpus) -> FitReport:
-        read = descended.path[-1]["tokens"] if descended.path else 0
-        method = (
-            f"{self.optimizer}, {descended.steps:,} steps of {self.batch * self.accumulate:,} tokens "
-            f"({read / corpus.nobs:.3g} passes)"
-        )
+    def _report(self, descended: Descended, corpus: Corpus, start: DecoderLikelihood | None, rank: int | None) -> FitReport:
+        if self.optimizer == "lbfgs":
+            method = f"L-BFGS on all {corpus.nobs:,} observations"
+        else:
+            read = descended.path[-1]["tokens"] if descended.path else 0
+            method = (
+                f"{self.optimizer}, {descended.steps:,} steps of {self.batch * self.accumulate:,} tokens "
+                f"({read / corpus.nobs:.3g} passes)"
+            )
+        if start is not None:
+            whole = "all weights" if rank is None else f"rank-{rank} update"
+            method = f"{whole} from a fit to {start.corpus.nobs:,} tokens; {method}"
         if descended.stopped is not None:
             method += f"; stopped {descended.stopped}"
             if descended.stopped.startswith("interrupted"):
@@ -238,6 +334,13 @@ class TransformerDecoder(Architecture, Training):
                     f"The fit was {descended.stopped}; it returns the weights of step {descended.best:,}, which are not what the "
                     "specification says. With checkpoint= it can go on: fit(..., resume=True).",
                     StatlmWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
-        return FitReport(method, False, descended.steps, path=tuple(descended.path))
+        if self.optimizer == "lbfgs" and not descended.converged:
+            warnings.warn(
+                f"L-BFGS stopped after {descended.steps:,} iterations with a gradient of {descended.gradient:.2g} nats an "
+                "observation: this is not the maximum. Raise steps=, add weight_decay=, or try another seed=.",
+                StatlmWarning,
+                stacklevel=4,
+            )
+        return FitReport(method, descended.converged, descended.steps, descended.gradient, path=tuple(descended.path))
