@@ -1,12 +1,13 @@
 """Softmax regression of characters beside statsmodels, scikit-learn and R, to equal log-likelihood.
 
-    python benchmarks/softmax.py [--design 27x1@100000 ...] [--tool statlm ...] [--limit 300] [--repeats 5]
+    python benchmarks/softmax.py [--design 27x1@100000 ...] [--tool statlm ...] [--limit 300] [--repeats 5] [--threads 1 2]
 
-A design is symbols x lags @ characters. 10 symbols are the commonest letters and one for the others, so that no pair is missing;
-27 are letters and space, 65 all characters of the text. Time is from the token ids to estimates, log-likelihood and, where the
-tool has them, standard errors; the text is read and cut, and packages are imported, before. Each case runs in a process of its
-own, repeats are interleaved, medians are shown. A case that took longer than a tenth of the limit is not repeated, one that
-reaches the limit is stopped, and one that would not fit into memory is not begun.
+A design is symbols x lags @ characters. 10 symbols are the commonest letters and one for the others, so that no pair is
+missing; 27 are letters and space, 65 all characters of the text. Time is from the token ids to estimates, log-likelihood
+and, where the tool has them, standard errors; the text is read and cut, and packages are imported, before. Each case runs in
+a process of its own, repeats are interleaved, medians are shown, each tool in the better of its numbers of BLAS threads. A
+case that took longer than a tenth of the limit is not repeated, one that reaches the limit is stopped, and one that would
+not fit into memory is not begun.
 
 Where a pair of symbols never occurs the maximum is at infinity: statlm reports the supremum, the others whatever they end with.
 """
@@ -44,6 +45,7 @@ DESIGNS = [
 TOOLS = ["statlm", "statlm_errors", "statsmodels_newton", "statsmodels_lbfgs", "sklearn_lbfgs", "sklearn_newton_cg"]
 R_TOOLS = ["r_multinom", "r_vglm"]
 MEMORY = 12.0  # GiB that a dense design with its copies may take
+THREADS = ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"]
 GAP = 1e-6  # nats an observation at which log-likelihoods count as equal
 
 
@@ -258,14 +260,20 @@ def _r(design: str, tool: str) -> None:
     answer(seconds=float(taken), loglike=float(loglike), nobs=len(y), child_gib=peak, says=says.strip())
 
 
-def measured(design: str, tools: list[str], limit: float, repeats: int) -> pd.DataFrame:
-    """Median seconds of each tool, repeats interleaved."""
-    found: dict[str, list[dict]] = {tool: [] for tool in tools}
+def _median(runs: list[dict]) -> float:
+    times = [run["seconds"] for run in runs if run["seconds"] is not None]
+    return float(np.median(times)) if times else np.inf
+
+
+def measured(design: str, tools: list[str], limit: float, repeats: int, threads: list[int]) -> pd.DataFrame:
+    """Median seconds of each tool in its better number of threads, repeats interleaved."""
+    found: dict[tuple[str, int], list[dict]] = {(tool, number): [] for tool in tools for number in threads}
     for _ in range(repeats):
-        for tool in tools:
-            before = found[tool]
+        for (tool, number), before in found.items():
             if before and (before[0]["seconds"] is None or before[0]["seconds"] > limit / 10):
                 continue
+            for variable in THREADS:
+                os.environ[variable] = str(number)
             try:
                 before.append(run_case(__file__, tool, "--design", design, limit=limit))
             except subprocess.TimeoutExpired:
@@ -273,14 +281,16 @@ def measured(design: str, tools: list[str], limit: float, repeats: int) -> pd.Da
             except SystemExit as error:
                 before.append({"seconds": None, "says": f"failed: {str(error).strip().splitlines()[-1][:120]}"})
     rows = []
-    for tool, runs in found.items():
-        times = [run["seconds"] for run in runs if run["seconds"] is not None]
+    for tool in tools:
+        number = min(threads, key=lambda t: _median(found[tool, t]))
+        runs = found[tool, number]
         first = runs[0]
         rows.append(
             {
                 "design": design,
                 "tool": tool,
-                "seconds": float(np.median(times)) if times else np.nan,
+                "seconds": _median(runs) if np.isfinite(_median(runs)) else np.nan,
+                "threads": number,
                 "runs": len(runs),
                 "peak_gib": max(
                     first.get("peak_gib", np.nan) if "child_gib" not in first else 0.0, first.get("child_gib", 0.0)
@@ -307,6 +317,7 @@ def main() -> None:
     parser.add_argument("--tool", nargs="*")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds after which a case is stopped")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="*", default=sorted({1, os.cpu_count() or 1}), help="of BLAS, to try")
     parser.add_argument("--case")
     asked = parser.parse_args()
     if asked.case:
@@ -319,7 +330,7 @@ def main() -> None:
         missing += [] if shutil.which("Rscript") else ["R"]
     pd.set_option("display.width", 250, "display.max_colwidth", 90)
     for design in asked.design:
-        table = measured(design, tools, asked.limit, asked.repeats)
+        table = measured(design, tools, asked.limit, asked.repeats, asked.threads)
         print(
             f"\n{design}: load average {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores; ratio to statlm with standard errors"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,13 @@ from statlm.covariance.verbs import root_of_variances
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.inference.conf_int import half_width
 from statlm.inference.parameters import likelihood_of
-from statlm.inference.predict import Tabulated
+from statlm.inference.predict import Tabulated, holding
 from statlm.likelihood import Likelihood
 from statlm.numerics.repeated_rows import explicit
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for, unique_rows
 from statlm.text.prompts import context_array, continuations
+from statlm.text.vocabulary import Vocabulary
 
 CELLS = 50_000  # (context, token) pairs whose scores are held at a time
 GRADIENTS = 64_000_000  # entries of the gradients that one solve takes: 512 MB
@@ -32,6 +34,7 @@ def marginal_effects(
     responses: Sequence[str] | str | None = None,
     cov: str | Covariance | Dependence = "nonrobust",
     level: float = 0.95,
+    at: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     r"""Average marginal effects of swapping a previous token.
 
@@ -60,6 +63,8 @@ def marginal_effects(
         Covariance; see `std_errors`.
     level : float
         Confidence level.
+    at : mapping, optional
+        Values at which the covariates of a model that has some are held.
 
     Returns
     -------
@@ -126,8 +131,9 @@ def marginal_effects(
     )
 
     contexts, weights = _others([column[inside] for column in columns], lag, vocabulary.nids)
-    chosen = resolve_cov(cov)
-    average = _Averages(model, contexts, weights / weights.sum(), len(columns) - lag, wanted)
+    chosen = resolve_cov(cov, fit)
+    shown = model if at is None else holding(model, at)
+    average = _Averages(shown, len(model.params), contexts, weights / weights.sum(), len(columns) - lag, wanted)
     level_of_base, gradient_of_base = average.of(base)
     effects, errors = [], []
     width = max(GRADIENTS // max(len(wanted) * len(model.params), 1), 1)
@@ -159,6 +165,8 @@ class _Averages:
     Parameters
     ----------
     model : Likelihood
+        Or the distribution of one at values of its covariates, with its score.
+    nparams : int
     contexts : list of m (k_i,) integer arrays
         Oldest token first, within the document, 0 at the place of the swap.
     weights : (m,) array
@@ -168,7 +176,11 @@ class _Averages:
     responses : (Y,) integer array
     """
 
-    def __init__(self, model: Likelihood, contexts: list[Array], weights: Array, older: int, responses: Array) -> None:
+    def __init__(
+        self, model: Any, nparams: int, contexts: list[Array], weights: Array, older: int, responses: Array
+    ) -> None:
+        self.nparams = nparams
+        self.vocabulary: Vocabulary = model.corpus.vocabulary
         self.model, self.contexts, self.weights, self.responses = model, contexts, weights, responses
         self.lag = (model.memory or 0) - older
 
@@ -176,13 +188,13 @@ class _Averages:
         """(Y,) averages and (Y, p) gradients with this token at the place of the swap."""
         nresponses = len(self.responses)
         mean = np.zeros(nresponses)
-        gradient = np.zeros((nresponses, len(self.model.params)))
+        gradient = np.zeros((nresponses, self.nparams))
         some = max(CELLS // nresponses, 1)
         for start in range(0, len(self.contexts), some):
             contexts = [ids.copy() for ids in self.contexts[start : start + some]]
             for ids in contexts:
                 ids[len(ids) - self.lag] = token
-            array = context_array(self.model.corpus.vocabulary, contexts)
+            array = context_array(self.vocabulary, contexts)
             self._check_seen(array, token)
             weight = self.weights[start : start + some, None]
             shares = weight * np.exp(self.model.logprobs(array))[:, self.responses]  # (m, Y) weights times probabilities
@@ -190,7 +202,7 @@ class _Averages:
             # A probability of 0 is held there: it has no derivative, and its score does not exist.
             row, column = np.nonzero(shares > 0)
             following = np.split(self.responses[column], np.searchsorted(row, np.arange(1, len(contexts))))
-            cells = self.model.on(continuations(self.model.corpus.vocabulary, contexts, following))
+            cells = self.model.on(continuations(self.vocabulary, contexts, following))
             picked = np.zeros((len(row), nresponses))
             picked[np.arange(len(row)), column] = shares[row, column]
             gradient += np.asarray(explicit(cells.score()).T @ picked).T
@@ -201,7 +213,7 @@ class _Averages:
             return
         unseen = int(np.count_nonzero(self.model.counts_of(array).sum(axis=1) == 0))
         if unseen:
-            name = self.model.corpus.vocabulary.tokens[token]
+            name = self.vocabulary.tokens[token]
             raise NoEstimate(
                 f"With {name!r} at lag {self.lag}, {unseen:,} of {len(array):,} contexts never occurred, and a table of "
                 "counts says nothing on what follows them. Use a model that carries over from one context to another, as "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +22,15 @@ STALE = 0.1  # the old factor is kept while each step leaves less than this of w
 MAX_STEPS = 100
 MAX_HALVINGS = 40
 MAX_BRACKETS = 100
+
+
+@runtime_checkable
+class WithInfinite(Protocol):
+    """A likelihood some of whose coefficients separation sends to infinity."""
+
+    def profile_limits(self, parameter: tuple[str, str], fall: float) -> tuple[float, float] | None:
+        """Where the profile of an infinite coefficient is `fall` nats below its supremum; None where it is not infinite."""
+        ...
 
 
 def profile_interval(fit: Likelihood, parameter: tuple[str, str], level: float = 0.95) -> Interval:
@@ -42,7 +52,7 @@ def profile_interval(fit: Likelihood, parameter: tuple[str, str], level: float =
     Returns
     -------
     Interval
-        ``low``, ``high``.
+        ``low``, ``high``; ``low`` is ``-inf`` for a coefficient that separation sends there.
 
     Raises
     ------
@@ -84,12 +94,16 @@ def profile_interval(fit: Likelihood, parameter: tuple[str, str], level: float =
             f"{name_of(fit)} does not maximise the likelihood (it is penalised), and the chi-square distribution of the "
             "profile holds for maximum likelihood only. Fit without penalty, or use conf_int()."
         )
+    allowed = float(chi2.ppf(level, 1))
+    if isinstance(model, WithInfinite):
+        limits = model.profile_limits(parameter, allowed / 2)
+        if limits is not None:
+            return Interval(*limits)
     j = int(positions(model, [parameter])[0])
     top = finite_loglike(model, name_of(fit))
     check_maximum(model, name_of(fit))
     profile = Profile(model, j)
     estimate = float(model.params[j])
-    allowed = float(chi2.ppf(level, 1))
 
     def excess(value: float) -> float:
         return 2 * (top - profile.loglike(value)) - allowed

@@ -231,8 +231,30 @@ def _document_table(names: Sequence[str], covariates: pd.DataFrame | None, expec
                 "Give one row a document, in their order."
             )
         for column in covariates.columns:
-            table[str(column)] = covariates[column].to_numpy()
+            table[str(column)] = covariates[column].array  # categories keep their order
     return table
+
+
+def joined(documents: pd.DataFrame, covariates: pd.DataFrame) -> pd.DataFrame:
+    """The table of documents with these columns, by name where there is a column ``document``, else by order."""
+    names = documents["name"]
+    if "document" in covariates.columns:
+        keys = covariates["document"].astype(str)
+        if keys.duplicated().any():
+            raise CorpusError(
+                f"The table of covariates has several rows for the document {keys[keys.duplicated()].iloc[0]!r}. Give one row a "
+                "document."
+            )
+        missing = names[~names.isin(keys)]
+        if len(missing):
+            raise CorpusError(
+                f"{len(missing):,} of {len(names):,} documents have no row in the table of covariates (the first: "
+                f"{missing.iloc[0]!r}). Add them, or leave these documents out: corpus.subset(...)."
+            )
+        covariates = covariates.drop(columns="document").iloc[pd.Index(keys).get_indexer(pd.Index(names))]
+    table = _document_table(names.tolist(), covariates)
+    old = [column for column in documents.columns if column not in table.columns]
+    return pd.concat([table[["name"]], documents[old], table.drop(columns="name")], axis=1)
 
 
 def _given(given: int, offsets: Array) -> Array:

@@ -17,7 +17,7 @@ from statlm.errors import CorpusError
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.types import Array
 from statlm.text import building
-from statlm.text.cutting import Slices, check_share, cut_blocks, cut_tail, divide_documents
+from statlm.text.cutting import Slices, check_share, cut_blocks, cut_runs, cut_tail, divide_documents
 from statlm.text.encoding import Tokenizer, Training
 from statlm.text.reading import Splitter, file_source, string_source, text_files
 from statlm.text.vocabulary import Vocabulary
@@ -448,6 +448,33 @@ class Corpus:
         index = index % self.ndocuments
         return self._sliced(Slices(self.offsets[index], self.offsets[index + 1], self.given[index], index))
 
+    def observations(self, index: Sequence[int] | Array, *, context: int) -> Corpus:
+        """The corpus of these observations, by number, repeats allowed: what a block bootstrap draws.
+
+        Neighbours stay together; each run of them becomes a document.
+
+        Parameters
+        ----------
+        index : sequence of integers
+        context : int
+            Tokens before each run that it carries along as given, so that a model with that memory gives each observation the
+            same probability as before.
+
+        Examples
+        --------
+        >>> drawn = Corpus.from_text("abracadabra").observations([1, 2, 3, 8, 9], context=1)
+        >>> [drawn.text(document) for document in range(drawn.ndocuments)], drawn.nobs
+        (['abra', 'abr'], 5)
+        """
+        numbers = np.asarray(index, np.int64)
+        if len(numbers) == 0 or numbers.min() < 0 or numbers.max() >= self.nobs:
+            raise CorpusError(
+                f"There are {self.nobs:,} observations (numbered from 0), and those asked for "
+                + (f"run from {numbers.min():,} to {numbers.max():,}." if len(numbers) else "are none.")
+            )
+        places = np.arange(len(self.tokens))[self._observed][numbers]
+        return self._sliced(cut_runs(places, self.document_index[numbers], self.offsets, context))
+
     def split(self, test: float = 0.1, *, seed: int | None = None, context: int = SPLIT_CONTEXT) -> tuple[Corpus, Corpus]:
         """Training and held-out corpus.
 
@@ -522,6 +549,27 @@ class Corpus:
             )
         corpus = self if len(keep) == self.ndocuments else self.subset(keep)
         return replace(corpus, given=np.full(len(keep), given, np.int64))
+
+    def with_covariates(self, covariates: pd.DataFrame) -> Corpus:
+        """The same documents with these covariates, columns of `documents`; a column of the same name is replaced.
+
+        Parameters
+        ----------
+        covariates : DataFrame
+            A row a document, in their order; or, with a column ``document``, a row for each name, in any order.
+
+        Raises
+        ------
+        CorpusError
+            If a document has no row, or several.
+
+        Examples
+        --------
+        >>> corpus = Corpus.from_texts(["abba", "baba"], names=["first", "second"])
+        >>> corpus.with_covariates(pd.DataFrame({"document": ["second", "first"], "year": [1900, 1890]})).documents.year.tolist()
+        [1890, 1900]
+        """
+        return replace(self, documents=building.joined(self.documents, covariates))
 
     def _sliced(self, slices: Slices) -> Corpus:
         """A document for each slice of the tokens."""

@@ -94,3 +94,27 @@ def cut_blocks(offsets: Array, given: Array, length: int, context: int) -> Slice
     reach = np.where(within == 0, given[document], context)
     before = np.minimum(reach, start - offsets[:-1][document])
     return Slices(start - before, stop, before, document)
+
+
+def cut_runs(places: Array, document: Array, offsets: Array, context: int) -> Slices:
+    """Runs of neighbouring tokens, each with up to `context` tokens of its document before it as given.
+
+    Parameters
+    ----------
+    places : (n,) integer array
+        Tokens that are to be observations, in order; a run ends where the next is not its neighbour in the same document.
+    document : (n,) integer array
+        Their documents.
+    offsets : (D + 1,) integer array
+        Document bounds.
+    context : int
+    """
+    if context < 0:
+        raise CorpusError(f"context={context}: the number of tokens carried along cannot be negative.")
+    new = np.ones(len(places), bool)
+    new[1:] = (np.diff(places) != 1) | (np.diff(document) != 0)
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(places)) - 1
+    start = places[first]
+    before = np.minimum(context, start - offsets[document[first]])
+    return Slices(start - before, places[last] + 1, before, document[first])

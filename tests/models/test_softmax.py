@@ -658,6 +658,24 @@ def test_two_observations_are_enough():
     assert certain.loglike == 0.0
 
 
+@pytest.mark.parametrize("settings", [{}, {"penalty": "firth"}, {"interactions": "all"}], ids=str)
+def test_a_lag_without_variation_adds_nothing_and_is_noted(settings):
+    data = slm.Corpus.from_tokens([["x", *pair] for pair in ["ab", "ba", "aa", "bb", "ab"] * 5], given=2, eos=False)
+    wide, narrow = slm.SoftmaxRegression(2, **settings).fit(data), slm.SoftmaxRegression(1, **settings).fit(data)
+    assert wide.dof == narrow.dof == 2
+    assert_allclose(wide.loglike, narrow.loglike, rtol=1e-12)
+    assert_allclose(wide.std_errors(), narrow.std_errors(), rtol=1e-9)
+    assert "Lag 2 is 'x' throughout" in " ".join(wide.likelihood.notes())
+    assert "throughout" not in " ".join(narrow.likelihood.notes())
+
+
+def test_where_all_is_certain_there_is_nothing_to_report():
+    fit = slm.SoftmaxRegression(1).fit(slm.Corpus.from_tokens([["a", "b"]], eos=False))
+    assert fit.leverage().leverage.tolist() == [0.0, 0.0]
+    assert len(fit.hauck_donner()) == 0
+    assert "no free parameters" in str(fit.summary())
+
+
 def test_a_reference_that_never_occurs_is_refused():
     data = slm.Corpus.from_tokens([list("abab")], vocabulary=slm.Vocabulary(("a", "b", "z")))
     with pytest.raises(CorpusError, match="The reference class 'z' never occurs in training"):
@@ -722,7 +740,7 @@ def test_parameters_of_another_length_are_refused(corpus):
         ({"lags": 1.5}, "lags=1.5 is not"),
         ({"lags": True}, "lags=True is not"),
         ({"lags": 2, "interactions": "some"}, "interactions='some' is unknown"),
-        ({"lags": 2, "penalty": "lasso", "strength": 1.0}, "penalty='lasso' is unknown"),
+        ({"lags": 2, "penalty": "lasso", "strength": 1.0}, "penalty='lasso' is unknown. Use None, 'ridge' or 'firth'"),
         ({"lags": 2, "penalty": "ridge"}, "a penalty needs a strength"),
         ({"lags": 2, "strength": 1.0}, "a penalty needs a strength, and the other way round"),
         ({"lags": 2, "penalty": "ridge", "strength": 0.0}, "the weight of a penalty is a positive number"),

@@ -115,3 +115,44 @@ def test_clustered_intervals_cover_where_documents_differ(chains, letters, measu
     rates = {cov: measured(f"softmax coefficient, `{cov}`", setting, found, 0.95) for cov, found in covered.items()}
     assert rates["cluster"].near
     assert rates["nonrobust"].value < 0.92
+
+
+def test_simultaneous_intervals_cover_all_tokens_after_a_context(fits, measured):
+    truth = next_token(TRUTH)[2, 1]
+    covered = {False: [], True: []}
+    for fit in fits:
+        for simultaneous, found in covered.items():
+            table = fit.predict([["c", "b"]], interval=0.95, method="logit", simultaneous=simultaneous)
+            table = table.set_index("token").loc[["a", "b", "c"]]
+            found.append(((table.conf_low <= truth) & (truth <= table.conf_high)).all())
+    joint = measured("softmax probabilities after a context, `simultaneous=True`", SETTING, covered[True], 0.95)
+    pointwise = measured("softmax probabilities after a context, pointwise", SETTING, covered[False], 0.95)
+    assert joint.near
+    assert pointwise.value < joint.value
+
+
+def test_intervals_of_the_penalised_fit_cover_where_the_table_is_nearly_empty(chains, letters, measured):
+    truth = next_token(TRUTH)[2, 1, 0]
+    covered = []
+    for text in corpora(chains, letters(3), TRUTH, 1000, 60, 34):
+        fit = slm.SoftmaxRegression(2, penalty="firth").fit(text)
+        row = fit.predict([["c", "b"]], interval=0.95, method="logit").set_index("token").loc["a"]
+        covered.append(row.conf_low <= truth <= row.conf_high)
+    setting = "softmax of 2 lags, 3 states, 60 observations"
+    assert measured('softmax probability, `penalty="firth"`, `logit`', setting, covered, 0.95).not_below
+
+
+def test_limits_of_infinite_coefficients_cover(chains, letters, measured):
+    # About one text in twenty never has c after b. A limit is wrong where none is seen and it lies below the truth.
+    rare = TRUTH.copy()
+    rare[1, 1] = -1.4
+    covered, ninfinite = [], 0
+    for text in corpora(chains, letters(3), rare, 1000, 200, 35):
+        table = slm.SoftmaxRegression(2, reference="a").fit(text).tidy(infinite=True)
+        row = table[(table.response == "c") & (table.term == "lag1[b]") & (table.estimate == -np.inf)]
+        relative_to_a = "lag1[a]" not in set(table.term)
+        ninfinite += len(row)
+        covered.append(not (relative_to_a and len(row)) or bool(rare[1, 1] <= row.conf_high.iloc[0]))
+    assert ninfinite > 20
+    setting = "softmax of 2 lags, 3 states, 200 observations; c follows b in 4 of 100 cases"
+    assert measured("limit of an infinite coefficient, over all texts", setting, covered, 0.95).not_below

@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sparse
 
-from statlm.errors import NoEstimate
+from statlm.errors import NoEstimate, SpecificationError
+from statlm.numerics.firth import maximise_firth
 from statlm.numerics.grouped_logit import GroupedLogit
 from statlm.numerics.identification import identified
 from statlm.numerics.logit_newton import Optimum, maximise, restarted, smoothed_start
+from statlm.numerics.rank import rank_of
 from statlm.numerics.ridge import Ridge
 from statlm.numerics.separation import empty_margins, recession, remaining
 from statlm.numerics.types import Array
 
 MAX_COMPLETIONS = 50
 INTERCEPT_PRIORITY = 100.0
+MAX_FIRTH = 5000  # coefficients: each step inverts their information, 0.2 GB
 # Gradient norms an observation at which a step that is still large raises the suspicion that the maximum is at infinity.
 SUSPICIONS = (1e-6, 1e-8, 0.0)
 PATIENCE = 30  # steps after which steps that are still large are suspect whatever the gradient
@@ -57,6 +60,7 @@ def estimate(
     reference: int,
     *,
     ridge: Ridge | None = None,
+    firth: bool = False,
     max_iterations: int = 200,
     progress: Callable[[int, float, float], None] | None = None,
 ) -> Estimate:
@@ -72,6 +76,8 @@ def estimate(
         Class whose coefficients are zero.
     ridge : Ridge, optional
         With a penalty nothing separates.
+    firth : bool
+        Firth's penalty, half the log determinant of the information.
     max_iterations : int
     progress : callable, optional
         Called with (iteration, log-likelihood, gradient norm an observation).
@@ -80,6 +86,8 @@ def estimate(
     ------
     NoEstimate
         If the maximisation does not converge.
+    SpecificationError
+        If Firth's penalty is asked for with more than `MAX_FIRTH` coefficients.
     """
     shape = (design.shape[1], counts.shape[1])
     free = np.ones(shape, bool)
@@ -88,6 +96,9 @@ def estimate(
         data = GroupedLogit(design, counts, np.ones(counts.shape, bool), free)
         optimum = _maximise(data, smoothed_start(data, ridge), ridge, max_iterations, progress, 0)
         return _finished(optimum, data, (), optimum.iterations)
+
+    if firth:
+        return _firth(design, counts, free, reference, max_iterations, progress)
 
     completion = empty_margins(design, counts, indicators)
     possible, directions = completion.possible, list(completion.directions)
@@ -120,6 +131,35 @@ def estimate(
         f"The likelihood was still rising towards infinity after {MAX_COMPLETIONS} directions of recession were followed. "
         "Merge rare types (min_count=), use fewer lags, or penalty='ridge'."
     )
+
+
+def _firth(
+    design: sparse.csr_array,
+    counts: Array,
+    free: Array,
+    reference: int,
+    max_iterations: int,
+    progress: Callable[[int, float, float], None] | None,
+) -> Estimate:
+    data = GroupedLogit(design, counts, np.ones(counts.shape, bool), free)
+    nfree = rank_of(design) * (counts.shape[1] - 1)
+    if nfree > MAX_FIRTH:
+        raise SpecificationError(
+            f"Firth's penalty inverts the information at each step, and that of {nfree:,} coefficients takes "
+            f"{8e-9 * nfree * nfree:,.2g} GB and minutes each time; at most {MAX_FIRTH:,} coefficients are taken. Use fewer lags "
+            "or terms, merge rare types (min_count=), or penalty='ridge'."
+        )
+    priority = np.ones(design.shape[1])
+    priority[0] = INTERCEPT_PRIORITY
+    data = replace(data, free=identified(data, reference, priority))
+
+    def watch(iteration: int, value: float, norm: float, step: float) -> bool:
+        if progress is not None:
+            progress(iteration, value, norm)
+        return False
+
+    optimum = maximise_firth(data, smoothed_start(data), max_iterations=max_iterations, watch=watch)
+    return _finished(optimum, data, (), optimum.iterations)
 
 
 def _maximise(

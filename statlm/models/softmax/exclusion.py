@@ -74,10 +74,10 @@ def _unseen_move(data: GroupedLogit, coefficients: Array) -> Array:
 
 
 def _same_rows(rows: sparse.csr_array, design: sparse.csr_array) -> sparse.csr_array:
-    """(m, C) indicator of equal design rows, of zeros and ones, by their squared distance."""
-    size, other = (np.asarray(x.multiply(x).sum(axis=1)).ravel() for x in (rows, design))
-    product = (rows @ design.T).toarray()
-    return sparse.csr_array(np.abs(size[:, None] + other[None, :] - 2 * product) < 0.5)
+    """(m, C) indicator of equal design rows, by two random combinations of their entries: equal ones have the same."""
+    noise = np.random.default_rng(0).normal(size=(rows.shape[1], 2))
+    a, b = np.asarray(rows @ noise)[:, None, :], np.asarray(design @ noise)[None, :, :]
+    return sparse.csr_array((np.abs(a - b) <= 1e-12 * (np.abs(a) + np.abs(b))).all(axis=2))
 
 
 def _limits(

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from statlm.errors import CorpusError, DamagedFile, SpecificationError
 from statlm.fit.fit import Fit, FitReport
-from statlm.likelihood import spans
+from statlm.likelihood import LagModel
+from statlm.models.softmax.covariates import Covariate, Values, encoded, learned, observed
 from statlm.models.softmax.design import LagDesign
 from statlm.models.softmax.estimation import estimate
+from statlm.models.softmax.formula import Terms, parse
 from statlm.models.softmax.likelihood import SoftmaxLikelihood
+from statlm.models.softmax.reduced_rank import ReducedRankLikelihood
+from statlm.models.softmax.reduced_rank_estimation import fit_reduced_rank
+from statlm.models.softmax.reduced_rank_rules import check_rank, contains_rank
 from statlm.numerics.context_table import ContextTable
 from statlm.numerics.rank import rank_of
 from statlm.numerics.ridge import Ridge
@@ -32,21 +39,32 @@ class SoftmaxRegression:
         \log \frac{p(y = j \mid x)}{p(y = r \mid x)} = x' \beta_j, \qquad
         x = (1, \text{lag}_1, \dots, \text{lag}_k, \text{interactions})
 
-    with r a reference class and each lag coded against its most frequent token. Fitted by maximum likelihood on the table
+    with r a reference class and each lag coded against one of its tokens: the one that the most classes follow, the most frequent
+    of these. Fitted by maximum likelihood on the table
     of distinct contexts, by Newton's method in float64.
 
     Parameters
     ----------
-    lags : int
-        Number of previous tokens; 0 is the unigram.
+    lags : int, optional
+        Number of previous tokens; 0 is the unigram. Either this or a formula.
     interactions : None, "pairwise" or "all"
         None: main effects. "all": the saturated model, equal to the n-gram with ``n = lags + 1``.
-    penalty : None or "ridge"
-        "ridge" penalises the squared deviations of coefficients from their mean over classes; intercepts are free.
+    penalty : None, "ridge" or "firth"
+        "ridge" penalises the squared deviations of coefficients from their mean over classes; intercepts are free. "firth"
+        adds half the log determinant of the information to the log-likelihood (Jeffreys' prior): estimates are finite
+        whatever separates, and their bias is of smaller order.
     strength : float or None
-        Weight of the penalty.
+        Weight of the ridge penalty.
     reference : str or None
         Reference class; by default the most frequent. Fitted probabilities do not depend on it.
+    formula : str, optional
+        Any subset of interactions, and covariates, such as ``"next ~ lag1 + lag2 + lag1:lag2"`` or ``"next ~ lag1 * C(author)"``,
+        in the syntax of R as formulaic has it. Variables are lags; columns of ``corpus.documents``, which hold for all tokens
+        of a document; ``document``, its name; and ``position``, a token's place in it, from 0.
+    rank : int, optional
+        Rank of the coefficients, intercepts apart: the log-bilinear model, in which tokens have embeddings. It has
+        q + r (p + q - r) degrees of freedom, with p the rank of the design beside the intercept and q one less than the classes.
+        Of main effects only. "ridge" is then half the sum of squares of the embeddings, centred: the sum of the singular values.
 
     Notes
     -----
@@ -56,11 +74,18 @@ class SoftmaxRegression:
 
     A level, or a combination of levels, that training never saw is read as the reference level when predicting.
 
+    *Covariates.* Strings, categories and truth values have levels, the first of which is the reference (in the order of a
+    categorical column, else the smallest); numbers multiply a coefficient, unless written ``C(number)``. A model with covariates
+    gives a distribution after a context only at stated values of them: ``fit.predict(contexts, at={"author": "Machado"})``,
+    ``fit.holding(author="Machado")``. Whether the next token depends on them is a likelihood-ratio test of two fits.
+
     References
     ----------
     Albert and Anderson (1984), On the existence of maximum likelihood estimates in logistic regression models. Biometrika 71.
     Correia, Guimaraes and Zylkin (2019), Verifying the existence of maximum likelihood estimates for generalized linear models.
     Geyer (2009), Likelihood inference in exponential families and directions of recession. EJS 3.
+    Firth (1993), Bias reduction of maximum likelihood estimates. Biometrika 80.
+    Kosmidis and Firth (2021), Jeffreys-prior penalty, finiteness and shrinkage. Biometrika 108.
 
     Examples
     --------
@@ -69,37 +94,78 @@ class SoftmaxRegression:
     >>> softmax, bigram = slm.SoftmaxRegression(lags=1).fit(corpus), slm.NGram(n=2).fit(corpus)
     >>> abs(softmax.loglike - bigram.loglike) < 1e-9 * corpus.nobs
     True
+
+    Do two halves of a text differ in what follows a letter?
+
+    >>> import pandas as pd
+    >>> halves = pd.DataFrame({"half": ["first", "second"]})
+    >>> corpus = slm.Corpus.from_texts(["abracadabra" * 20, "abbabacadra" * 20], eos=False, covariates=halves)
+    >>> small = slm.SoftmaxRegression(formula="next ~ lag1").fit(corpus)
+    >>> large = slm.SoftmaxRegression(formula="next ~ lag1 * half").fit(corpus)
+    >>> slm.lr_test(small, large).p_value < 0.001
+    True
     """
 
-    lags: int
+    lags: int | None = None
     interactions: str | None = None
     penalty: str | None = None
     strength: float | None = None
     reference: str | None = None
+    formula: str | None = None
+    rank: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.lags, bool) or not isinstance(self.lags, (int, np.integer)) or not 0 <= self.lags <= 8:
+        if (self.lags is None) == (self.formula is None):
+            raise SpecificationError(
+                f"lags={self.lags!r} and formula={self.formula!r}: give one of them, as in SoftmaxRegression(lags=2) or "
+                "SoftmaxRegression(formula='next ~ lag1 + lag2')."
+            )
+        if self.formula is not None:
+            self.terms  # noqa: B018  # raises where it cannot be read
+            if self.interactions is not None:
+                raise SpecificationError(
+                    f"interactions={self.interactions!r} with a formula: a formula says its interactions itself, as in "
+                    "'next ~ lag1 * lag2'."
+                )
+        elif isinstance(self.lags, bool) or not isinstance(self.lags, (int, np.integer)) or not 0 <= self.lags <= 8:
             raise SpecificationError(f"lags={self.lags!r} is not a number of lags. Choose a whole number from 0 to 8.")
         if self.interactions not in INTERACTIONS:
             raise SpecificationError(f"interactions={self.interactions!r} is unknown. Use None, 'pairwise' or 'all'.")
-        if self.penalty not in (None, "ridge"):
-            raise SpecificationError(f"penalty={self.penalty!r} is unknown. Use None or 'ridge'.")
-        if (self.penalty is None) != (self.strength is None):
+        if self.penalty not in (None, "ridge", "firth"):
+            raise SpecificationError(f"penalty={self.penalty!r} is unknown. Use None, 'ridge' or 'firth'.")
+        if self.penalty == "firth" and self.strength is not None:
+            raise SpecificationError(
+                f"penalty='firth' with strength={self.strength!r}: Firth's penalty has no weight to choose. Leave out strength=."
+            )
+        if self.penalty != "firth" and (self.penalty is None) != (self.strength is None):
             raise SpecificationError(
                 f"penalty={self.penalty!r} with strength={self.strength!r}: a penalty needs a strength, and the other way round."
             )
         if self.strength is not None and not (self.strength > 0 and np.isfinite(self.strength)):
             raise SpecificationError(f"strength={self.strength!r}: the weight of a penalty is a positive number.")
+        if self.rank is not None:
+            check_rank(self.rank, self.interactions, self.penalty, self.formula)
 
     def __str__(self) -> str:
         terms = {None: "", "pairwise": ", pairwise", "all": ", all interactions"}[self.interactions]
-        ridge = f" + ridge {self.strength:g}" if self.penalty else ""
-        return f"softmax {self.lags} lag{'' if self.lags == 1 else 's'}{terms}{ridge}"
+        penalty = {None: "", "ridge": f" + ridge {self.strength or 0:g}", "firth": " + Firth"}[self.penalty]
+        if self.formula is not None:
+            return f"softmax {self.formula}{penalty}"
+        rank = "" if self.rank is None else f", rank {self.rank}"
+        return f"softmax {self.lags} lag{'' if self.lags == 1 else 's'}{terms}{rank}{penalty}"
 
     @property
     def degree(self) -> int:
         """Largest number of lags in an interaction."""
-        return {None: min(1, self.lags), "pairwise": min(2, self.lags), "all": self.lags}[self.interactions]
+        return self.terms.degree
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms beside the intercept."""
+        if self.formula is not None:
+            return parse(self.formula)
+        lags = self.lags or 0
+        return Terms.up_to(lags, {None: min(1, lags), "pairwise": min(2, lags), "all": lags}[self.interactions])
 
     def fit(self, corpus: Corpus) -> Fit:
         """Maximise the likelihood on a corpus.
@@ -107,17 +173,22 @@ class SoftmaxRegression:
         Raises
         ------
         CorpusError
-            If training holds a single type, or the reference class never occurs.
+            If training holds a single type, the reference class never occurs, or a document has no value of a covariate.
         NoEstimate
             If the maximisation does not converge.
         SpecificationError
-            If the table of contexts by classes would not fit into memory.
+            If the table of contexts by classes would not fit into memory, or the formula names what is neither a lag nor a
+            covariate.
         """
-        columns, targets = corpus.context_columns(self.lags), corpus.targets
+        lags, variables = self.terms.lags, self.terms.covariates
+        columns, targets = corpus.context_columns(lags), corpus.targets
+        seen = observed(corpus, variables) if variables else None
+        if seen is not None:
+            columns.append(seen.code)
         inside = targets < corpus.vocabulary.size  # <unk> of a borrowed vocabulary has no probability to estimate
         if not inside.all():
             columns, targets = [column[inside] for column in columns], targets[inside]
-        table = ContextTable.count(columns, targets, corpus.vocabulary.nids)
+        table = ContextTable.count(columns, targets, max(corpus.vocabulary.nids, 1 if seen is None else len(seen.frame)))
         responses = np.unique(table.tokens)
         if len(responses) < 2:
             raise CorpusError(
@@ -132,10 +203,21 @@ class SoftmaxRegression:
         counts = np.zeros((table.ncontexts, len(responses)))
         counts[table.row_of_cell, np.searchsorted(responses, table.tokens)] = table.counts
         reference = self._reference(corpus, responses, counts)
-        design = LagDesign.of(table.contexts, table.totals, self.degree)
-        matrix = design.matrix(table.contexts)
+        contexts, values = table.contexts[:, :lags], None
+        covariates: tuple[Covariate, ...] = ()
+        if seen is not None:
+            covariates = learned(seen.frame.iloc[np.unique(table.contexts[:, lags])], variables)
+            values = _values(covariates, seen.frame, table.contexts[:, lags])
+        design = LagDesign.of_terms(contexts, table.totals, self.terms, covariates, values, counts)
+        matrix = design.matrix(contexts, values)
+        if self.rank is not None:
+            reduced, report = fit_reduced_rank(
+                corpus, design, matrix, counts, responses, reference, self.rank, self.strength
+            )
+            return Fit(self, reduced, report)
         ridge = self._ridge(design.ncolumns, len(responses))
-        found = estimate(matrix, counts, design.indicators, reference, ridge=ridge)
+        firth = self.penalty == "firth"
+        found = estimate(matrix, counts, design.indicators, reference, ridge=ridge, firth=firth)
         likelihood = SoftmaxLikelihood(
             corpus,
             design,
@@ -146,16 +228,26 @@ class SoftmaxRegression:
             found.directions,
             rank_of(matrix),
             ridge,
+            firth,
         )
-        return Fit(self, likelihood, FitReport("Newton's method", found.converged, found.iterations, found.gradient_norm))
+        method = "Fisher scoring, adjusted scores" if firth else "Newton's method"
+        return Fit(self, likelihood, FitReport(method, found.converged, found.iterations, found.gradient_norm))
 
     def contains(self, other: object) -> bool:
         """Whether `other` is a special case, both fitted by maximum likelihood: what a likelihood-ratio test needs."""
-        return spans(self, other)
+        if self.penalty is not None:
+            return False
+        if self.rank is not None:
+            return contains_rank(self, other)
+        if isinstance(other, SoftmaxRegression):
+            return other.penalty is None and self.terms.contain(other.terms)
+        span = other.span() if isinstance(other, LagModel) else None
+        return span is not None and self.terms.contain(Terms.up_to(max(span[0], 0), span[1]))
 
     def span(self) -> tuple[int, int] | None:
-        """Lags and largest interaction."""
-        return (self.lags, self.degree) if self.penalty is None else None
+        """Lags and largest interaction of the smallest model of all lags that contains it; None with covariates or a rank."""
+        known = self.penalty is None and self.rank is None and not self.terms.covariates
+        return (self.terms.lags, self.degree) if known else None
 
     def _reference(self, corpus: Corpus, responses: Array, counts: Array) -> int:
         if self.reference is None:
@@ -175,9 +267,13 @@ class SoftmaxRegression:
         strength[0] = 0.0
         return Ridge(strength, nclasses)
 
-    def restore(self, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]) -> SoftmaxLikelihood:
+    def restore(
+        self, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]
+    ) -> SoftmaxLikelihood | ReducedRankLikelihood:
         """The likelihood of a saved fit; the inverse of `SoftmaxLikelihood.state`."""
         try:
+            if self.rank is not None:
+                return ReducedRankLikelihood.from_state(corpus, arrays, settings, self.strength)
             design = LagDesign.from_state(arrays, settings)
             coefficients, free = arrays["coefficients"], arrays["free"].astype(bool)
             if coefficients.shape != free.shape or coefficients.shape != (design.ncolumns, len(arrays["responses"])):
@@ -192,6 +288,13 @@ class SoftmaxRegression:
                 tuple(arrays[f"direction{i}"] for i in range(int(settings["ndirections"]))),
                 int(settings["rank"]),
                 Ridge(arrays["ridge"], len(arrays["responses"])) if "ridge" in arrays else None,
+                bool(settings["firth"]),
             )
         except KeyError as error:
             raise DamagedFile(f"The saved softmax regression lacks {error}. Save the fit again.") from error
+
+
+def _values(covariates: tuple[Covariate, ...], frame: pd.DataFrame, code: Array) -> Values:
+    """Covariates of contexts, from the rows that occur: levels of others are not known."""
+    rows, place = np.unique(code, return_inverse=True)
+    return encoded(covariates, frame.iloc[rows]).take(place)
