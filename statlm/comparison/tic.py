@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 import scipy.sparse as sparse
 
@@ -9,13 +11,26 @@ from statlm import measures
 from statlm.covariance import Covariance, Dependence, Sandwich, resolve_cov
 from statlm.covariance.bread import bread
 from statlm.covariance.functionals import quadratic_forms, row_slices
+from statlm.covariance.hac import MovingSums
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.inference.maxima import check_maximum, name_of
 from statlm.likelihood import Likelihood, is_likelihood, is_penalised, underlying
 from statlm.measures.fit_measures import check_maximum as check_unpenalised
+from statlm.numerics.cell_form import CellForm
 from statlm.numerics.linalg import Factor, factorise, identity
-from statlm.numerics.repeated_rows import dense
+from statlm.numerics.repeated_rows import RepeatedRows, dense
 from statlm.numerics.types import Matrix
+from statlm.text.corpus import Corpus
+
+
+@runtime_checkable
+class InCells(Protocol):
+    """A likelihood whose scores have inner products under the inverse information in closed form, cell by cell."""
+
+    def solved_scores(self) -> CellForm:
+        """The products, with the precision of a penalty in the information."""
+        ...
+
 
 SPARSE_ROWS = 4096  # rows of a sparse factor whose sparse solutions are held at a time
 
@@ -53,7 +68,8 @@ def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "
     -----
     With a factor F of J, F'F = J, the trace is the sum over its rows (one a distinct observation, or one a document) of
     :math:`f' H^{-1} f`, or over the parameters of :math:`(F e_j)'(F H^{-1} e_j)` where they are fewer; a slice of either at a
-    time, and no p x p matrix beyond what the information itself is.
+    time, and no p x p matrix beyond what the information itself is. An n-gram has the products :math:`s_k' H^{-1} s_l` of
+    its cells in closed form, and half a million parameters take seconds.
 
     It is exactly p for an n-gram by maximum likelihood: the model is saturated and J = H. Parameters on the boundary (counts of
     0, coefficients at infinity) are not among the p, although `dof` counts them.
@@ -73,8 +89,9 @@ def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "
     chosen = resolve_cov(cov)
     if not isinstance(chosen, Sandwich):
         raise SpecificationError(
-            f"{cov!r} takes the model to be right, where the effective parameters are the parameters. Name how the scores depend "
-            "on each other: 'HC0', 'cluster', 'HAC', or an object such as Clustered()."
+            f"{cov!r} takes the model to be right, where the effective parameters are the parameters, or is made without a "
+            "variance of summed scores. Name how the scores depend on each other: 'HC0', 'cluster', 'HAC', or an object such "
+            "as Clustered()."
         )
     model = underlying(fit)
     if not is_likelihood(model):
@@ -92,6 +109,8 @@ def effective_parameters(fit: Likelihood, cov: str | Covariance | Dependence = "
             ) from error
     if len(model.params) == 0:
         return 0.0
+    if isinstance(model, InCells) and np.isfinite(model.loglike_obs()).all():
+        return _trace_in_cells(model.solved_scores(), chosen.dependence, model.corpus)
     factor = chosen.dependence.factor(model.score(), model.corpus)
     return _trace(factor, factorise(bread(model)))
 
@@ -138,6 +157,16 @@ def tic(fit: Likelihood, cov: str | Covariance | Dependence = "HC0") -> float:
         check_unpenalised(fit, "TIC")
     penalty = 2.0 * effective_parameters(fit, cov)
     return measures.deviance(fit) + penalty
+
+
+def _trace_in_cells(form: CellForm, dependence: Dependence, corpus: Corpus) -> float:
+    """The trace from sums of cells in place of sums of scores, each of which touches a whole context."""
+    factor = dependence.factor(RepeatedRows(identity(form.ncells + 1), form.cell), corpus)
+    if not isinstance(factor, MovingSums):
+        return form.trace(factor)
+    lags = factor.lags
+    apart = [(1 - lag / (lags + 1)) * form.at_lag(lag, corpus.document_index) for lag in range(1, lags + 1)]
+    return form.at_lag(0, corpus.document_index) + 2 * float(sum(apart))
 
 
 def _trace(factor: Matrix, inverse: Factor) -> float:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sparse
 
 from statlm.errors import SpecificationError
-from statlm.numerics.repeated_rows import dense
+from statlm.numerics.repeated_rows import RepeatedRows, dense
 from statlm.numerics.types import Array, Matrix
 from statlm.text.corpus import Corpus
+
+MAX_DISTINCT = 20_000  # distinct rows whose pairs are counted rather than their moving sums taken
+PAIRS = 1 << 23  # of them at a time: 64 MB
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,40 @@ class MovingSums:
         sums = running[self.lags + 1 :] - running[: -self.lags - 1]
         sums /= np.sqrt(self.lags + 1)
         return sums
+
+    def crossproduct(self) -> Array | None:
+        """(p, p) ``F'F`` of this matrix F, from how often each pair of distinct rows of x stands at each distance.
+
+        Costs observations times lags once, where products for all parameters cost observations times parameters. None where x has
+        too many distinct rows.
+        """
+        if not isinstance(self.x, RepeatedRows) or self.x.rows.shape[0] > MAX_DISTINCT:
+            return None
+        rows, index = sparse.csr_array(self.x.rows), self.x.index
+        size = rows.shape[0]
+        result = np.zeros((rows.shape[1], rows.shape[1]))
+        # Documents end to end with `lags` marks after each, so that no pair reaches from one into the next.
+        document = np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+        place = np.arange(len(index)) + self.lags * document
+        spaced = np.full(self.shape[0], size)
+        spaced[place] = index
+        order = np.argsort(index, kind="stable")
+        starts = np.concatenate([[0], np.cumsum(np.bincount(index, minlength=size))])
+        step = max(PAIRS // (size + 1), 1)
+        for first in range(0, size, step):
+            last = min(first + step, size)
+            here = place[order[starts[first] : starts[last]]]
+            own = (spaced[here] - first) * (size + 1)
+            pairs = np.zeros((last - first) * (size + 1))  # weighted counts: row i, and row j at most `lags` further on
+            at_once = max(PAIRS // max(len(here), 1), 1)
+            for low in range(0, self.lags + 1, at_once):
+                lags = np.arange(low, min(low + at_once, self.lags + 1))
+                keys = own + spaced[here + lags[:, None]]
+                weight = np.where(lags == 0, 0.5, 1 - lags / (self.lags + 1))  # half, since the transpose is added
+                pairs += np.bincount(keys.ravel(), np.repeat(weight, len(here)), minlength=len(pairs))
+            smoothed = rows.T @ pairs.reshape(last - first, size + 1)[:, :size].T  # (p, last - first)
+            result += rows[first:last].T @ smoothed.T
+        return result + result.T
 
 
 def rule_of_thumb(nobs: int) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from statlm.covariance.functionals import quadratic_forms
 from statlm.likelihood import Likelihood
+from statlm.likelihood.composite import check_full_likelihood
 from statlm.numerics.linalg import factorise, solve
 from statlm.numerics.repeated_rows import crossproduct, dense
 from statlm.numerics.types import Array, Matrix
@@ -19,10 +20,12 @@ class OPG:
 
     def of(self, model: Likelihood, gradients: Matrix) -> Array:
         """(q, q) ``g J^-1 g'``."""
+        check_full_likelihood(model, "The outer product of the scores")
         return dense(gradients @ solve(crossproduct(model.score()), gradients.T))
 
     def variances(self, model: Likelihood, gradients: Matrix | None = None) -> Array:
         """(q,) diagonal."""
+        check_full_likelihood(model, "The outer product of the scores")
         inverse = factorise(crossproduct(model.score()))
         return inverse.inverse_diagonal() if gradients is None else quadratic_forms(gradients, inverse.solve)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sparse
@@ -19,6 +20,15 @@ from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
 NOTHING = 1e-18  # of the model-based variance: nine digits of a standard error
+
+
+@runtime_checkable
+class WithCrossproduct(Protocol):
+    """A tall matrix F that knows ``F'F`` more cheaply than its products with all unit vectors."""
+
+    def crossproduct(self) -> Array | None:
+        """(p, p) ``F'F``; None where it is not cheaper."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,13 @@ class Sandwich:
         """(q,) diagonal."""
         inverse = factorise(bread(model))
         factor = self.dependence.factor(model.score(), model.corpus)
+        meat = factor.crossproduct() if gradients is None and isinstance(factor, WithCrossproduct) else None
         gradients = identity(factor.shape[1]) if gradients is None else gradients
         parts = []
         nlost = 0
-        for some in row_slices(gradients, factor.shape[0]):
+        for some in row_slices(gradients, factor.shape[0] if meat is None else 0):
             solved = inverse.solve(some.T)
-            variance = (dense(factor @ solved) ** 2).sum(axis=0)
+            variance = (dense(factor @ solved) ** 2 if meat is None else solved * (meat @ dense(solved))).sum(axis=0)
             lost = _lost(variance, some, solved)
             nlost += int(np.count_nonzero(lost))
             parts.append(np.where(lost, np.inf, variance))

@@ -8,7 +8,8 @@ import pandas as pd
 from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import SpecificationError
-from statlm.likelihood import Likelihood
+from statlm.inference.parameters import likelihood_of
+from statlm.likelihood import Likelihood, check_identified
 
 
 def half_width(level: float, reference_dof: float) -> float:
@@ -44,7 +45,9 @@ def conf_int(model: Likelihood, level: float = 0.95, cov: str | Covariance | Dep
     >>> conf_int(slm.NGram(n=1).fit(slm.Corpus.from_text("abba" * 25))).round(3).values.tolist()
     [[0.402, 0.598]]
     """
-    chosen = resolve_cov(cov)
+    chosen = resolve_cov(cov, model)
+    model = likelihood_of(model)
+    check_identified(model)
     errors = root_of_variances(chosen.variances(model))
     half = half_width(level, chosen.reference_dof(model)) * errors
     return pd.DataFrame({"conf_low": model.params - half, "conf_high": model.params + half}, index=model.param_names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.inference.conf_int import half_width
+from statlm.inference.functionals import Functional, as_functionals, measured, reported
 from statlm.inference.parameters import likelihood_of
 from statlm.likelihood import Likelihood
 from statlm.numerics.types import Array, Matrix
@@ -24,7 +25,7 @@ SMALL = 1e-2  # parameters nearer to 0 are moved as if they were this large
 
 def functional(
     fit: Likelihood,
-    g: Callable[[Array], Any],
+    g: Callable[[Array], Any] | Functional | Sequence[Functional],
     *,
     gradient: Matrix | Callable[[Array], Matrix] | None = None,
     cov: str | Covariance | Dependence = "nonrobust",
@@ -39,9 +40,10 @@ def functional(
     ----------
     fit : Fit or Likelihood
         At its estimate, on the corpus it was fitted to.
-    g : callable
+    g : callable, or one or several of `Probability`, `LogOdds`, `Difference`, `CosineSimilarity`, `Perplexity`
         From (p,) parameters to a number, a (q,) array, or a Series whose index names the rows of the result. What the model
-        itself implies at other parameters is ``fit.at(params)``.
+        itself implies at other parameters is ``fit.at(params)``. The named quantities know their gradients, and the scale on
+        which their intervals are made; several share the work of their solves.
     gradient : (q, p) array or sparse array, or callable from parameters to one, optional
         By default central differences, which call `g` 2p times.
     cov : str or object
@@ -81,6 +83,13 @@ def functional(
     {'estimate': -0.693, 'std_error': 0.213, 'conf_low': -1.111, 'conf_high': -0.275}
     """
     model = likelihood_of(fit)
+    chosen = resolve_cov(cov, fit)
+    named = as_functionals(g)
+    if named is not None:
+        values, derivatives = measured(named, model)
+        errors = root_of_variances(chosen.variances(model, derivatives))
+        return reported(named, values, errors, half_width(level, chosen.reference_dof(model)))
+    assert callable(g)
     params = np.asarray(model.params, float)
     value = g(params.copy())
     index = value.index if isinstance(value, pd.Series) else None
@@ -95,7 +104,6 @@ def functional(
                 f"The gradient has shape {gradients.shape}, but g has {len(estimate):,} values and the model "
                 f"{len(params):,} parameters: it needs a row a value and a column a parameter."
             )
-    chosen = resolve_cov(cov)
     errors = root_of_variances(chosen.variances(model, gradients))
     half = half_width(level, chosen.reference_dof(model)) * errors
     return pd.DataFrame(

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse.linalg import LinearOperator
 
 from statlm.covariance.bread import bread
 from statlm.covariance.functionals import quadratic_forms, row_slices
 from statlm.errors import SpecificationError
+from statlm.inference.functionals import Functional, as_functionals, measured
 from statlm.inference.parameters import likelihood_of, linear_functionals
-from statlm.likelihood import Likelihood
+from statlm.likelihood import Likelihood, check_identified
 from statlm.numerics.linalg import factorise, identity
 from statlm.numerics.repeated_rows import dense, sum_by
 from statlm.numerics.types import Array, Matrix
@@ -22,7 +24,7 @@ MAX_ENTRIES = 100_000_000  # of the table: 0.8 GB
 
 def influence(
     fit: Likelihood,
-    gradients: Matrix | Sequence[tuple[str, str]] | None = None,
+    gradients: Matrix | Sequence[tuple[str, str]] | Functional | Sequence[Functional] | None = None,
     *,
     by: str | Sequence[Any] | Array = "document",
 ) -> pd.DataFrame:
@@ -40,8 +42,10 @@ def influence(
     ----------
     fit : Fit or Likelihood
         At its estimate, on the corpus it was fitted to.
-    gradients : (q, p) array or sparse array, or (response, term) pairs, optional
-        Gradients of functionals, or some parameters by name; by default all parameters.
+    gradients : (q, p) array or sparse array, (response, term) pairs, or functionals, optional
+        Gradients of functionals, some parameters by name, or one or several of `Probability`, `LogOdds` and the
+        like, whose change
+        is given on the scale on which they are measured (log-odds of a probability); by default all parameters.
     by : "document", or (nobs,) sequence
         What is left out at a time: documents, or groups of observations by label.
 
@@ -51,7 +55,8 @@ def influence(
         A row a document, in order: ``document`` (its name, or the label), ``nobs``, ``displacement``, and a column for each
         functional: the pair (response, term), or ``change1``, ``change2``, ... where gradients are given.
         ``displacement`` is :math:`s_g' H^{-1} s_g`, twice the log-likelihood that the whole corpus would lose by moving
-        to the estimate without g, about (Cook 1986): its leverage on the fit as a whole.
+        to the estimate without g, about (Cook 1986): its leverage on the fit as a whole. Of a network it would take a solve for
+        each document, and is left out.
 
     Raises
     ------
@@ -84,7 +89,11 @@ def influence(
     """
     model = likelihood_of(fit)
     p = len(model.params)
-    if gradients is None:
+    named = as_functionals(gradients)
+    if named is not None:
+        rows, labels = measured(named, model)[1], [f.label for f in named]
+    elif gradients is None:
+        check_identified(model)
         rows, labels = identity(p), list(model.param_names)
     else:
         rows, names = linear_functionals(model, gradients)
@@ -100,13 +109,9 @@ def influence(
     inverse = factorise(bread(model))
     sums = sum_by(model.score(), index, ngroups)  # (G, p)
     changes = [-dense(sums @ inverse.solve(some.T)) for some in row_slices(rows)]
-    table = pd.DataFrame(
-        {
-            "document": names_of_groups,
-            "nobs": np.bincount(index, minlength=ngroups),
-            "displacement": quadratic_forms(sums, inverse.solve),
-        }
-    )
+    table = pd.DataFrame({"document": names_of_groups, "nobs": np.bincount(index, minlength=ngroups)})
+    if not isinstance(sums, LinearOperator):
+        table["displacement"] = quadratic_forms(sums, inverse.solve)
     if not labels:
         return table
     change = pd.DataFrame(np.concatenate(changes, axis=1))

@@ -113,7 +113,7 @@ def markov_order_test(
             f"replicates={replicates}: the smallest p-value possible is 1 / (replicates + 1), so a 5 % test needs at least "
             f"{FEWEST}. Choose 499 or more."
         )
-    observed = _conditioned(corpus, int(max_order))
+    observed = conditioned(corpus, int(max_order))
     columns = [column.astype(np.int64) for column in observed.context_columns(int(max_order))]
     targets = observed.targets.astype(np.int64)
     if (targets == targets[0]).all():
@@ -174,7 +174,7 @@ def selected_order(table: pd.DataFrame, level: float = 0.05) -> int:
     return int(rejected.max()) + 1 if len(rejected) else 0
 
 
-def _conditioned(corpus: Corpus, given: int) -> Corpus:
+def conditioned(corpus: Corpus, given: int) -> Corpus:
     """The corpus with at least `given` leading tokens of each document conditioned on, without documents that end before."""
     lengths = np.diff(corpus.offsets)
     conditioned = np.maximum(corpus.given, given)
@@ -211,13 +211,13 @@ def _warn_of_small_counts(ratios: list[OrderRatio]) -> None:
 def _bootstrap_p_value(
     corpus: Corpus, columns: list[Array], null_loglike: float, statistic: float, replicates: int, rng: np.random.Generator
 ) -> float:
-    trails = _trails(corpus, columns)
+    trails = trails_keeping_counts(corpus, columns)
     drawn = np.array([2 * (trails.loglike(trails.draw(rng)) - null_loglike) for _ in range(replicates)])
     reached = drawn >= statistic - ROUNDING * max(abs(null_loglike), 1.0)
     return float((1 + np.count_nonzero(reached)) / (replicates + 1))
 
 
-def _trails(corpus: Corpus, columns: list[Array]) -> Trails:
+def trails_keeping_counts(corpus: Corpus, columns: list[Array]) -> Trails:
     """The texts with the same counts as this one, after contexts given by the `columns` of its observations."""
     k = len(columns)
     tokens = corpus.tokens.astype(np.int64)

@@ -67,5 +67,10 @@ class TestResult:
         head = f"{self.name}: statistic = {self.statistic:.4g}, dof = {self.dof:g}, p {p_value_text(self.p_value)}"
         lines = [head, f"Null hypothesis: {self.null}"]
         if self.details:
-            lines.append(", ".join(f"{name} = {value:,.6g}" for name, value in self.details.items()))
+            lines.append(", ".join(_in_words(name, value) for name, value in self.details.items()))
         return "\n".join([*lines, self.note] if self.note else lines)
+
+
+def _in_words(name: str, value: float) -> str:
+    """A detail as it is printed; a p-value, by its name, never as 0."""
+    return f"{name} {p_value_text(value)}" if name.startswith("p_") else f"{name} = {value:,.6g}"

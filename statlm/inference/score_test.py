@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from statlm.covariance import Covariance, Dependence, NonRobust, resolve_cov
+from statlm.covariance.refits import Refitting
 from statlm.errors import NotNested, SpecificationError
 from statlm.inference.maxima import SHORTFALL, check_maximum, check_observations, finite_loglike, name_of
 from statlm.inference.parameters import likelihood_of, positions
@@ -112,6 +113,11 @@ def score_test(
             "restriction to test. The first argument is the smaller model: score_test(small, large)."
         )
     chosen = resolve_cov(cov)
+    if isinstance(chosen, Refitting):
+        raise SpecificationError(
+            f"cov={cov!r} fits the larger model again, and the score test stands at the estimate of the smaller one. Use "
+            "'cluster', 'HAC' or 'HC0', or test the fit of the larger model: wald_test(large, restrictions, cov='bootstrap')."
+        )
     total = np.asarray(there.score().T @ np.ones(there.corpus.nobs)).ravel()
     newton = np.asarray(solve(there.information(), total)).ravel()
     if known is None:

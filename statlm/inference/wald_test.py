@@ -106,7 +106,7 @@ def wald_test(
     _check_independent(gradients)
     if not callable(restrictions):
         _check_interior(model, gradients, wanted)
-    chosen = resolve_cov(cov)
+    chosen = resolve_cov(cov, fit)
     statistic = quadratic_form(found - wanted, chosen.of(model, gradients), chosen.describe(model))
     note = f"Covariance: {chosen.describe(model)}."
     if is_penalised(model):

@@ -50,6 +50,21 @@ def test_it_is_the_trace_by_hand(softmax, cov):
     assert_allclose(slm.effective_parameters(softmax, cov), by_hand, rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "specification", [slm.NGram(1), slm.NGram(3), slm.NGram(2, pseudo_count=0.7), slm.VariableLengthNGram(3)], ids=str
+)
+@pytest.mark.parametrize(
+    "dependence", [slm.Independent(), slm.Clustered(), slm.InfinitesimalJackknife(), slm.HAC(lags=5)], ids=repr
+)
+def test_the_closed_form_of_an_n_gram_is_the_dense_trace(corpus, specification, dependence):
+    fit = specification.fit(corpus)
+    model = fit.likelihood
+    along = dense(dependence.factor(model.score(), corpus) @ np.eye(len(fit.params)))
+    by_hand = np.trace(np.linalg.solve(bread(model).toarray(), along.T @ along))
+    assert isinstance(model, module.InCells)
+    assert_allclose(slm.effective_parameters(fit, dependence), by_hand, rtol=1e-8)
+
+
 def test_rows_and_columns_in_slices_give_the_same_trace(corpus, softmax, monkeypatch):
     import statlm.covariance.functionals as functionals
 

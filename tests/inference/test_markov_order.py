@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 import statlm as slm
 from statlm.errors import CorpusError, SmallCountsWarning, SpecificationError
-from statlm.inference.markov_order import _conditioned, _trails, markov_order_test, selected_order
+from statlm.inference.markov_order import conditioned, markov_order_test, selected_order, trails_keeping_counts
 from statlm.numerics.context_table import ContextTable
 from statlm.numerics.markov_chain import table_loglike
 
@@ -105,9 +105,9 @@ def test_tokens_given_by_the_corpus_stay_given():
 
 
 def trails_of(documents, k, given, eos):
-    corpus = _conditioned(slm.Corpus.from_tokens(documents, eos=eos), given)
+    corpus = conditioned(slm.Corpus.from_tokens(documents, eos=eos), given)
     columns = [column.astype(np.int64) for column in corpus.context_columns(given)]
-    return corpus, columns, _trails(corpus, columns[:k])
+    return corpus, columns, trails_keeping_counts(corpus, columns[:k])
 
 
 def transitions(trails, path):

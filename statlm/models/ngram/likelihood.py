@@ -11,8 +11,11 @@ import pandas as pd
 import scipy.sparse as sparse
 
 from statlm.errors import NoEstimate, SpecificationError
+from statlm.models.ngram.posterior import DirichletDraws
+from statlm.numerics.cell_form import CellForm
 from statlm.numerics.context_table import ContextTable
 from statlm.numerics.context_tree import ContextTree
+from statlm.numerics.identified_solution import Determined, undetermined_at
 from statlm.numerics.linalg import ArrowBlocks
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.repeated_rows import RepeatedRows
@@ -147,6 +150,28 @@ class NGramLikelihood:
             self.table.row_of_cell[free],
         )
 
+    def posterior_draws(self, concentration: float, size: int, seed: int) -> DirichletDraws:
+        """Draws of all probabilities from their posterior under a symmetric Dirichlet prior; see `statlm.posterior`."""
+        return DirichletDraws(self, concentration, size, seed)
+
+    def solved_scores(self) -> CellForm:
+        """Inner products of scores under the inverse of the information, the prior's precision with it; see `CellForm`."""
+        curvature = self.information()
+        if self.penalised:
+            curvature = curvature + self.penalty_curvature()
+        curvature.inverse_diagonal()  # raises where a parameter carries no information
+        p, table = np.exp(self.cells), self.table
+        delta = np.empty(table.ncells)
+        delta[self._free] = 1.0 / curvature.diagonal
+        with np.errstate(divide="ignore"):
+            delta[self._reference] = 1.0 / curvature.constant
+        total = np.bincount(table.row_of_cell, weights=delta, minlength=table.ncontexts)
+        bounded = np.where(np.isfinite(delta), delta, 0.0)  # of a left-out cell without observations, which has no score to weigh
+        cell = self._place[1]
+        return CellForm(
+            np.where(cell >= 0, cell, table.ncells), bounded / p**2, bounded / p, total, table.row_of_cell
+        )
+
     def prominence(self) -> Array:
         """(p,) training counts of the parameters' cells: the summary shows the largest."""
         return self.table.counts[self._free]
@@ -176,6 +201,18 @@ class NGramLikelihood:
             cells[self._free] = np.log(params)
             cells[self._reference] = np.log(np.maximum(rest, 0.0))
         return replace(self, cells=cells)
+
+    def params_as(self, other: NGramLikelihood) -> Determined:
+        """Probabilities of another fit's parameters under this one; open where it never saw the context."""
+        table, free = other.table, other._free
+        columns = [column.astype(np.int64) for column in table.contexts.T]
+        row = self._find(columns, table.ncontexts)[table.row_of_cell[free]]
+        cell = self.table.find_cells(row, table.tokens[free])
+        result = np.full(len(free), np.nan)
+        seen = row >= 0
+        result[seen] = np.exp(self.others[row[seen]])
+        result[cell >= 0] = np.exp(self.cells[cell[cell >= 0]])
+        return undetermined_at(result, other.params)
 
     # --- what is particular to n-grams --------------------------------------------------------------------------------
 
