@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from statlm.errors import CorpusError, NoEstimate
-from statlm.likelihood import Likelihood, Predictive, is_penalised, underlying
+from statlm.errors import CorpusError, NoEstimate, SpecificationError
+from statlm.likelihood import Likelihood, Predictive, underlying, why_no_maximum
 
 # Models are frozen, so a log-likelihood once summed over the text holds for good; ten measures of a fit cost one pass.
 _KNOWN: WeakKeyDictionary[Predictive, float] = WeakKeyDictionary()
@@ -120,11 +120,12 @@ def pseudo_r2(model: Predictive) -> float:
 
 
 def check_maximum(model: Likelihood, criterion: str) -> None:
-    """Raise NoEstimate where a criterion that rests on maximum likelihood is asked of a penalised estimate."""
-    if is_penalised(model):
+    """Raise NoEstimate where a criterion that rests on maximum likelihood is asked of an estimate that is no maximum."""
+    reason = why_no_maximum(model)
+    if reason is not None:
         raise NoEstimate(
-            f"{criterion} rests on maximum likelihood, and this estimate is penalised (a prior count or a ridge): dof parameters "
-            "are not freely fitted. Compare on held-out text: compare(..., on=test), paired_test."
+            f"{criterion} rests on maximum likelihood, and this estimate is no maximum: {reason}, so that the dof parameters are "
+            "not freely fitted. Compare on held-out text: compare(..., on=test), paired_test."
         )
 
 
@@ -158,10 +159,45 @@ def aicc(model: Likelihood) -> float:
     return aic(model) + 2.0 * q * (q + 1) / (n - q - 1)
 
 
-def bic(model: Likelihood) -> float:
-    """Schwarz's criterion ``-2 loglike + dof log(nobs)``."""
+def bic(model: Likelihood, n: str = "tokens") -> float:
+    """Schwarz's criterion ``-2 loglike + dof log(n)``.
+
+    Parameters
+    ----------
+    model : Likelihood
+        At its maximum-likelihood estimate.
+    n : "tokens" or "documents"
+        What counts as an observation. Tokens, where each is a draw of its own given its context. Documents, where they are the
+        independent units and what is estimated varies between them: their tokens then repeat each other, and ``log(nobs)``
+        charges too much for a parameter. The truth often lies between, so a choice of model should not hang on it.
+
+    Raises
+    ------
+    SpecificationError
+        If `n` is another word.
+    NoEstimate
+        If `n` is "documents" and there is one: log(1) = 0 would charge nothing for parameters.
+
+    References
+    ----------
+    Schwarz (1978), Estimating the dimension of a model. Annals of Statistics 6. Jones (2011), Bayesian information criterion for
+    longitudinal and clustered data. Statistics in Medicine 30.
+    """
     check_maximum(model, "BIC")
-    return deviance(model) + model.dof * float(np.log(model.corpus.nobs))
+    return deviance(model) + model.dof * float(np.log(_independent_units(model, n)))
+
+
+def _independent_units(model: Likelihood, n: str) -> int:
+    if n == "tokens":
+        return model.corpus.nobs
+    if n != "documents":
+        raise SpecificationError(f"n={n!r}: BIC counts 'tokens' or 'documents'.")
+    if model.corpus.ndocuments == 1:
+        raise NoEstimate(
+            "BIC with n=1 document charges nothing for parameters, since log(1) = 0, and would choose the largest model. Count "
+            "tokens (n='tokens'), or cut the text into documents: split='paragraph', corpus.blocks(length=...)."
+        )
+    return model.corpus.ndocuments
 
 
 def hqic(model: Likelihood) -> float:
