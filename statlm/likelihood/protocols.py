@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import pandas as pd
 
+from statlm.errors import NoEstimate
 from statlm.numerics.types import Array, Matrix
 from statlm.text.corpus import Corpus
 
@@ -96,6 +97,53 @@ class Penalised(Protocol):
 
 
 @runtime_checkable
+class Unidentified(Protocol):
+    """A likelihood whose parameters may not be identified one by one: only functionals of them mean something."""
+
+    @property
+    def params(self) -> Array:
+        """(p,) parameter values."""
+        ...
+
+    @property
+    def identified(self) -> bool:
+        """Whether they are."""
+        ...
+
+    def damping_curvature(self) -> Matrix:
+        """(p, p) what is added to the information, which has no inverse: the precision of a prior."""
+        ...
+
+
+@runtime_checkable
+class GaussNewtonInformation(Protocol):
+    """A likelihood that says in which form its information is."""
+
+    @property
+    def gauss_newton(self) -> bool:
+        """Whether it is the expected outer product of scores, and not minus the second derivative of the log-likelihood."""
+        ...
+
+
+@runtime_checkable
+class Approached(Protocol):
+    """A likelihood whose estimate was approached by a descent that may have ended short of the maximum."""
+
+    def shortfall(self) -> str | None:
+        """Why the estimate is no maximum of the likelihood, as a clause; None where it is one."""
+        ...
+
+
+@runtime_checkable
+class Conventional(Protocol):
+    """A distribution whose probabilities on a corpus rest on a convention, such as how long documents are read."""
+
+    def convention(self) -> str | None:
+        """The convention, as a clause; None where this corpus does not need it."""
+        ...
+
+
+@runtime_checkable
 class Standing(Protocol):
     """A fit or an evaluation: something that stands for the model it holds."""
 
@@ -158,6 +206,34 @@ def is_penalised(model: Any) -> bool:
     """Whether a model's estimate is not the maximum of its likelihood, so that AIC and likelihood-ratio tests do not hold."""
     model = underlying(model)
     return isinstance(model, Penalised) and model.penalised
+
+
+def check_identified(model: Any) -> None:
+    """Refuse errors of all parameters where they are not identified one by one.
+
+    Raises
+    ------
+    NoEstimate
+        If they are not.
+    """
+    model = underlying(model)
+    if isinstance(model, Unidentified) and not model.identified:
+        raise NoEstimate(
+            f"The {len(model.params):,} weights of this network are not identified one by one: permuting or rescaling "
+            f"hidden units gives the same "
+            "probabilities with other weights, so a table of their standard errors would mean nothing. Ask for functionals: "
+            "predict(contexts, interval=0.95, cov=...), functional(Probability(...)), held_out_error(fit, test); or "
+            "for head(fit), the "
+            "last layer with its features held fixed."
+        )
+
+
+def why_no_maximum(model: Any) -> str | None:
+    """Why a model's estimate is not the maximum of its likelihood, as a clause; None where there is no reason known."""
+    held = underlying(model)
+    if isinstance(held, Approached):
+        return held.shortfall()
+    return "it is penalised (a prior count or a ridge)" if is_penalised(held) else None
 
 
 def is_likelihood(model: Any) -> TypeGuard[Likelihood]:
