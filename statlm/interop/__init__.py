@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["arpa", "parquet"]
+__all__ = ["arpa", "arviz", "huggingface", "parquet"]
 
 
 def __getattr__(name: str) -> Any:

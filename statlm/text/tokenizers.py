@@ -21,6 +21,7 @@ from statlm.numerics.types import Array
 from statlm.text import white_space
 from statlm.text.encoding import UNKNOWN, Encoding, Tokenizer, Training, check_surrogates, code_points
 from statlm.text.library_tokenizer import HuggingFaceTokenizer
+from statlm.text.pretrained_tokenizer import PretrainedTokenizer
 
 # --- characters ------------------------------------------------------------------------------------------------------
 
@@ -215,7 +216,10 @@ def from_state(state: dict[str, Any]) -> Tokenizer:
         return CharacterTokenizer(tuple(state["types"]))
     import tokenizers
 
-    return HuggingFaceTokenizer(tokenizers.Tokenizer.from_str(json.dumps(state["huggingface"])), state["kind"])
+    backend = tokenizers.Tokenizer.from_str(json.dumps(state["huggingface"]))
+    if state["kind"] == "pretrained":
+        return PretrainedTokenizer(backend, state["rows"], state["end"], state["marks"])
+    return HuggingFaceTokenizer(backend, state["kind"])
 
 
 def resolve(tokenizer: str | Training | Tokenizer | Any, min_count: int = 1, max_size: int | None = None) -> Any:

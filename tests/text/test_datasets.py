@@ -24,7 +24,7 @@ from statlm.text.datasets.shakespeare import SHAKESPEARE
 def test_every_data_set_says_what_it_is_and_how_to_cite_it():
     table = datasets.describe()
     assert table["name"].tolist() == datasets.names() == sorted(datasets.names())
-    assert set(datasets.names()) == {"addition", "dom_casmurro", "markov", "python_docs", "shakespeare", "sotu"}
+    assert set(datasets.names()) == {"addition", "column_addition", "dom_casmurro", "markov", "python_docs", "shakespeare", "sotu"}
     for column in ("title", "license", "citation"):
         assert table[column].str.len().min() > 5
     by_name = table.set_index("name")

@@ -9,6 +9,7 @@ import pandas as pd
 from statlm.errors import SpecificationError
 from statlm.text.corpus import Corpus
 from statlm.text.datasets.additions import ADDITION, addition
+from statlm.text.datasets.column_additions import COLUMN_ADDITION, column_addition
 from statlm.text.datasets.dom_casmurro import DOM_CASMURRO
 from statlm.text.datasets.markov_chains import MARKOV, markov
 from statlm.text.datasets.python_docs import PYTHON_DOCS
@@ -16,9 +17,9 @@ from statlm.text.datasets.record import Dataset, Generated
 from statlm.text.datasets.shakespeare import SHAKESPEARE
 from statlm.text.datasets.sotu import SOTU
 
-__all__ = ["DATASETS", "Dataset", "Generated", "addition", "describe", "load", "markov", "names"]
+__all__ = ["DATASETS", "Dataset", "Generated", "addition", "column_addition", "describe", "load", "markov", "names"]
 
-DATASETS = {d.name: d for d in (ADDITION, DOM_CASMURRO, MARKOV, PYTHON_DOCS, SHAKESPEARE, SOTU)}
+DATASETS = {d.name: d for d in (ADDITION, COLUMN_ADDITION, DOM_CASMURRO, MARKOV, PYTHON_DOCS, SHAKESPEARE, SOTU)}
 
 
 def names() -> list[str]:
@@ -27,13 +28,13 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()
-    ['addition', 'dom_casmurro', 'markov', 'python_docs', 'shakespeare', 'sotu']
+    ['addition', 'column_addition', 'dom_casmurro', 'markov', 'python_docs', 'shakespeare', 'sotu']
     """
     return list(DATASETS)
 
 
 @overload
-def load(name: Literal["addition", "markov"], **settings: Any) -> Generated: ...
+def load(name: Literal["addition", "column_addition", "markov"], **settings: Any) -> Generated: ...
 
 
 @overload
@@ -49,12 +50,12 @@ def load(name: str, **settings: Any) -> Corpus | Generated:
         One of `names`.
     **settings
         Settings of the data set: ``tokenizer`` and others of `Corpus.from_text` for texts, ``years`` for "sotu", ``split``
-        for "shakespeare" and "dom_casmurro", those of `markov` and `addition`.
+        for "shakespeare" and "dom_casmurro", those of `markov`, `addition` and `column_addition`.
 
     Returns
     -------
     Corpus or Generated
-        A corpus; for "markov" and "addition" a `Generated`, which has the corpus and the truth.
+        A corpus; for "markov", "addition" and "column_addition" a `Generated`, which has the corpus and the truth.
 
     Raises
     ------
