@@ -35,6 +35,9 @@ def compare(
         int,
         typer.Option(help="Fit softmax regressions (main effects) on 2 up to this many previous tokens; 0 leaves them out."),
     ] = 2,
+    decoder: Annotated[
+        float, typer.Option(help="Fit also a transformer decoder, for this many minutes; 0 leaves it out.")
+    ] = 0.0,
     test: Annotated[
         float, typer.Option(help="Share of the documents held out (of the tokens, for a single document).")
     ] = 0.1,
@@ -60,6 +63,7 @@ def compare(
     \b
     Examples: statlm compare
               statlm compare novel.txt --split paragraph --max-n 4
+              statlm compare novel.txt --decoder 5
               statlm compare folder/ --tokenizer word --vocabulary-size 5000 --output table.html --plot perplexity.png
     """
     from rich.console import Console
@@ -87,6 +91,10 @@ def compare(
         others += [NGram(n, pseudo_count=pseudo_count) for n in range(1, max_n + 1)]
     if smoothing != "none":
         others += [NGram(n, smoothing=smoothing) for n in range(min(3, max_n), max_n + 1)]
+    if decoder:
+        from statlm.models.transformer import TransformerDecoder
+
+        others.append(TransformerDecoder(time=60 * decoder))
     specifications = nested + others
     fits = {}
     console = Console(stderr=True)

