@@ -65,3 +65,15 @@ class SmallCountsWarning(StatlmWarning):
 
 class FewClustersWarning(StatlmWarning):
     """Few documents: cluster-robust errors are themselves uncertain."""
+
+
+class ApproximateCurvatureWarning(StatlmWarning):
+    """The curvature of a large network is approximated, and standard errors with it."""
+
+
+class DependenceWarning(StatlmWarning):
+    """Terms that depend on each other will be taken as independent, and standard errors be too small."""
+
+
+class SamplerWarning(StatlmWarning):
+    """Markov chains disagree, or left the place they were to explore: what they average to needs care."""

@@ -120,3 +120,8 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.specification} on {self.corpus!r}>"
+
+    def _repr_html_(self) -> str:
+        from statlm.report.card import card
+
+        return card(self, type(self).__name__)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from statlm import measures
-from statlm.covariance import Covariance, Dependence, std_errors, vcov
-from statlm.errors import NoEstimate
+from statlm.covariance import Covariance, Dependence, resolve_cov, std_errors, vcov
+from statlm.errors import NoEstimate, SpecificationError
 from statlm.fit.evaluation import Evaluation
 from statlm.likelihood import Likelihood, is_likelihood
 from statlm.numerics.types import Array, Matrix
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from statlm.generation.generate import Generation
+    from statlm.inference.functionals import Functional
     from statlm.inference.perplexity_interval import Interval
     from statlm.inference.result import TestResult
     from statlm.report.summary import Summary
@@ -37,12 +38,24 @@ class FitReport:
         None for a closed form.
     gradient_norm : float or None
         Norm of the gradient an observation at the end.
+    path : sequence of dict
+        How the estimate was approached, for what is fitted by descent: a row now and then.
     """
 
     method: str
     converged: bool = True
     iterations: int | None = None
     gradient_norm: float | None = None
+    path: Sequence[dict[str, float]] = ()
+
+
+@runtime_checkable
+class Updatable(Protocol):
+    """A specification whose descent can go on from a fit."""
+
+    def update(self, likelihood: Any, corpus: Corpus, **settings: Any) -> Fit:
+        """The fit that starts where `likelihood` stands."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,6 +119,21 @@ class Fit(Evaluation):
         """The likelihood at other parameter values."""
         return self.parametric.at(params)
 
+    @property
+    def path(self) -> pd.DataFrame:
+        """How the estimate was approached: step, tokens read, seconds, learning rate, training and held-out loss (nats).
+
+        Raises
+        ------
+        NoEstimate
+            If it was not found by descent.
+        """
+        import pandas as pd
+
+        if not self.report.path:
+            raise NoEstimate(f"{self.specification} was fitted by {self.report.method}, which leaves no path.")
+        return pd.DataFrame(list(self.report.path))
+
     # --- criteria -----------------------------------------------------------------------------------------------------
 
     @property
@@ -132,17 +160,17 @@ class Fit(Evaluation):
 
     def vcov(self, cov: str | Covariance | Dependence = "nonrobust") -> Array:
         """(p, p) covariance of the estimates; see `statlm.vcov`."""
-        return vcov(self.parametric, cov)
+        return vcov(self.parametric, resolve_cov(cov, self))
 
     def std_errors(self, cov: str | Covariance | Dependence = "nonrobust") -> Array:
         """(p,) standard errors; see `statlm.std_errors`."""
-        return std_errors(self.parametric, cov)
+        return std_errors(self.parametric, resolve_cov(cov, self))
 
     def conf_int(self, level: float = 0.95, cov: str | Covariance | Dependence = "nonrobust") -> pd.DataFrame:
         """Wald intervals of the parameters; see `statlm.conf_int`."""
         from statlm.inference.conf_int import conf_int
 
-        return conf_int(self.parametric, level, cov)
+        return conf_int(self.parametric, level, resolve_cov(cov, self))
 
     def predict(
         self,
@@ -151,11 +179,16 @@ class Fit(Evaluation):
         interval: float | None = None,
         method: str = "wald",
         cov: str | Covariance | Dependence = "nonrobust",
+        simultaneous: bool | str = False,
+        at: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Next-token probabilities, with intervals on request; see `statlm.predict`."""
         from statlm.inference.predict import predict
 
-        return predict(self.likelihood, contexts, interval=interval, method=method, cov=cov)
+        chosen = resolve_cov(cov, self)
+        return predict(
+            self.likelihood, contexts, interval=interval, method=method, cov=chosen, simultaneous=simultaneous, at=at
+        )
 
     def wald_test(
         self,
@@ -167,11 +200,11 @@ class Fit(Evaluation):
         """Wald test of restrictions on the parameters; see `statlm.wald_test`."""
         from statlm.inference.wald_test import wald_test
 
-        return wald_test(self.parametric, restrictions, values, cov=cov)
+        return wald_test(self.parametric, restrictions, values, cov=resolve_cov(cov, self))
 
     def functional(
         self,
-        g: Callable[[Array], Any],
+        g: Callable[[Array], Any] | Functional | Sequence[Functional],
         *,
         gradient: Matrix | Callable[[Array], Matrix] | None = None,
         cov: str | Covariance | Dependence = "nonrobust",
@@ -180,7 +213,7 @@ class Fit(Evaluation):
         """A function of the parameters with its interval, by the delta method; see `statlm.functional`."""
         from statlm.inference.delta import functional
 
-        return functional(self.parametric, g, gradient=gradient, cov=cov, level=level)
+        return functional(self.parametric, g, gradient=gradient, cov=resolve_cov(cov, self), level=level)
 
     def marginal_effects(
         self,
@@ -191,17 +224,40 @@ class Fit(Evaluation):
         responses: Sequence[str] | str | None = None,
         cov: str | Covariance | Dependence = "nonrobust",
         level: float = 0.95,
+        at: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
         """Average marginal effects of swapping a previous token; see `statlm.marginal_effects`."""
         from statlm.inference.marginal_effects import marginal_effects
 
+        chosen = resolve_cov(cov, self)
         return marginal_effects(
-            self.parametric, lag, tokens=tokens, reference=reference, responses=responses, cov=cov, level=level
+            self.parametric, lag, tokens=tokens, reference=reference, responses=responses, cov=chosen, level=level, at=at
         )
+
+    def embeddings(self, side: str = "context", lag: int = 1) -> pd.DataFrame:
+        """Embeddings of tokens, of a model of low rank; see `statlm.embeddings`."""
+        from statlm.inference.embeddings import embeddings
+
+        return embeddings(self.parametric, side, lag)
+
+    def most_similar(
+        self,
+        token: str,
+        n: int = 10,
+        *,
+        side: str = "context",
+        lag: int = 1,
+        cov: str | Covariance | Dependence = "nonrobust",
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """The tokens with embeddings most like a token's, with intervals; see `statlm.most_similar`."""
+        from statlm.inference.similarity import most_similar
+
+        return most_similar(self.parametric, token, n, side=side, lag=lag, cov=resolve_cov(cov, self), level=level)
 
     def influence(
         self,
-        gradients: Matrix | Sequence[tuple[str, str]] | None = None,
+        gradients: Matrix | Sequence[tuple[str, str]] | Functional | Sequence[Functional] | None = None,
         *,
         by: str | Sequence[Any] | Array = "document",
     ) -> pd.DataFrame:
@@ -210,11 +266,69 @@ class Fit(Evaluation):
 
         return influence(self.parametric, gradients, by=by)
 
+    def leverage(self, *, by: str = "context") -> pd.DataFrame:
+        """Leverage of the observations, summed by context or document; see `statlm.leverage`."""
+        from statlm.inference.leverage import leverage
+
+        return leverage(self.parametric, by=by)
+
+    def hauck_donner(self) -> pd.DataFrame:
+        """Which Wald statistics cannot be trusted; see `statlm.hauck_donner`."""
+        from statlm.inference.hauck_donner import hauck_donner
+
+        return hauck_donner(self.parametric)
+
     def profile_interval(self, parameter: tuple[str, str], level: float = 0.95) -> Interval:
         """Profile-likelihood interval of one parameter; see `statlm.profile_interval`."""
         from statlm.inference.profile import profile_interval
 
         return profile_interval(self.parametric, parameter, level)
+
+    def holding(self, **values: Any) -> Evaluation:
+        """The distribution with the covariates of the model held at these values: ``fit.holding(author="Machado")``.
+
+        For prediction and generation; it has no standard errors of its own, those of probabilities are in
+        ``fit.predict(contexts, at=..., interval=...)``.
+        """
+        from statlm.inference.predict import holding
+
+        return Evaluation(self.specification, holding(self.likelihood, values))
+
+    # --- going on -----------------------------------------------------------------------------------------------------
+
+    def update(self, corpus: Corpus, **settings: Any) -> Fit:
+        """Go on from here on another text: fine-tuning. A paired test on held-out text says what it did.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            Over the same vocabulary.
+        **settings
+            Of the specification's own `update`: for a decoder ``held_out``, ``rank`` (a low-rank update only) and settings of
+            the training such as ``steps``.
+
+        Raises
+        ------
+        SpecificationError
+            If the model is estimated in one go, so that there is nothing to go on from.
+
+        Examples
+        --------
+        >>> import statlm as slm
+        >>> corpus = slm.Corpus.from_texts(["abracadabra"] * 20 + ["barbara bara"] * 20)
+        >>> before = slm.TransformerDecoder(layers=1, heads=1, width=8, context=16, steps=20).fit(corpus.subset(range(20)))
+        >>> after = before.update(corpus.subset(range(20, 36)), rank=2, steps=20)
+        >>> after.dof < before.dof
+        True
+        >>> held = corpus.subset(range(36, 40))
+        >>> test = slm.paired_test(after.on(held), before.on(held))
+        """
+        if not isinstance(self.specification, Updatable):
+            raise SpecificationError(
+                f"{self.specification} is estimated in one go, so there is nothing to go on from. Fit it to both texts "
+                "together, or mix the two fits: Mixture([a, b])."
+            )
+        return self.specification.update(self.likelihood, corpus, **settings)
 
     # --- generation ---------------------------------------------------------------------------------------------------
 
@@ -232,17 +346,30 @@ class Fit(Evaluation):
 
     # --- tables -------------------------------------------------------------------------------------------------------
 
-    def summary(self, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> Summary:
+    def summary(
+        self,
+        cov: str | Covariance | Dependence = "nonrobust",
+        level: float = 0.95,
+        *,
+        functionals: Sequence[Functional] = (),
+    ) -> Summary:
         """Text, HTML and LaTeX summary; see `statlm.summary`."""
         from statlm.report.summary import summary
 
-        return summary(self, cov=cov, level=level)
+        return summary(self, cov=cov, level=level, functionals=functionals)
 
-    def tidy(self, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> pd.DataFrame:
+    def tidy(
+        self,
+        cov: str | Covariance | Dependence = "nonrobust",
+        level: float = 0.95,
+        *,
+        infinite: bool = False,
+        hauck_donner: bool = False,
+    ) -> pd.DataFrame:
         """A row a parameter; see `statlm.tidy`."""
         from statlm.report.tidy import tidy
 
-        return tidy(self, cov=cov, level=level)
+        return tidy(self, cov=cov, level=level, infinite=infinite, hauck_donner=hauck_donner)
 
     def glance(self) -> pd.DataFrame:
         """One row for the model; see `statlm.glance`."""

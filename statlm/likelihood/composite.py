@@ -35,6 +35,7 @@ def check_full_likelihood(model: Any, what: str) -> None:
     model = underlying(model)
     if isinstance(model, Composite):
         raise NoEstimate(
-            f"{what} rests on the equality of the information and the variance of the score, which holds for a likelihood and not for "
+            f"{what} rests on the equality of the information and the variance of the score, which holds for a likelihood "
+            f"and not for "
             f'{model.composite}. Use the sandwich of Godambe: cov="cluster", "HC0" or "HAC".'
         )

@@ -11,6 +11,7 @@ import scipy.sparse as sparse
 import scipy.sparse.linalg
 
 from statlm.errors import SingularInformation
+from statlm.numerics.damped import Damped, OperatorFactor
 from statlm.numerics.repeated_rows import dense, indicator
 from statlm.numerics.types import Array, Matrix
 
@@ -27,6 +28,10 @@ class Factor(Protocol):
 
     def inverse_diagonal(self) -> Array:
         """(p,) diagonal of the inverse."""
+        ...
+
+    def inverse_root(self, right: Array) -> Array:
+        """``A @ right`` for a matrix A with ``A A'`` the inverse: normal draws, of a (p, q) array of standard normal numbers."""
         ...
 
 
@@ -57,12 +62,18 @@ class DenseFactor:
         inverse, _ = scipy.linalg.lapack.dtrtri(self._factor, lower=1)
         return (np.tril(inverse) ** 2).sum(axis=0) / self._scale**2
 
+    def inverse_root(self, right: Array) -> Array:
+        """Solution of the transposed triangle: ``(L L')^-1 = L'^-1 L^-1``."""
+        solved = scipy.linalg.solve_triangular(self._factor, right, lower=True, trans="T", check_finite=False)
+        return solved / self._scale[:, None]
+
 
 class SparseFactor:
     """LU factor of a sparse matrix."""
 
     def __init__(self, matrix: Matrix) -> None:
         self._size = matrix.shape[0]
+        self._matrix = matrix
         try:
             self._factor = scipy.sparse.linalg.splu(sparse.csc_matrix(matrix))
         except RuntimeError as error:
@@ -84,6 +95,10 @@ class SparseFactor:
             unit[np.arange(start, start + unit.shape[1]), np.arange(unit.shape[1])] = 1.0
             parts.append(self._factor.solve(unit)[np.arange(start, start + unit.shape[1]), np.arange(unit.shape[1])])
         return np.concatenate(parts) if parts else np.zeros(0)
+
+    def inverse_root(self, right: Array) -> Array:
+        """By a dense Cholesky factor: the sparse one is no square root."""
+        return DenseFactor(dense(self._matrix)).inverse_root(right)
 
 
 class ArrowBlocks:
@@ -152,6 +167,16 @@ class ArrowBlocks:
         inverse, factor = self._check()
         return inverse - factor[self.block] * inverse**2
 
+    def inverse_root(self, right: Array) -> Array:
+        """``D^-1/2 (I - b u u')`` of a block, with D its diagonal, ``u = D^-1/2 1``, ``b = (1 - 1 / sqrt(1 + a u'u)) / u'u``."""
+        inverse, _ = self._check()
+        u = np.sqrt(inverse)[:, None]
+        total = np.bincount(self.block, weights=inverse, minlength=len(self.constant))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            b = np.where(total > 0, (1.0 - 1.0 / np.sqrt(1.0 + self.constant * total)) / total, 0.0)
+        along = sparse.diags_array(b) @ (self._sums() @ (u * right))
+        return u * (right - u * along[self.block])
+
 
 @singledispatch
 def factorise(matrix: Matrix) -> Factor:
@@ -159,7 +184,8 @@ def factorise(matrix: Matrix) -> Factor:
 
     Parameters
     ----------
-    matrix : (p, p) array, sparse array or ArrowBlocks
+    matrix : (p, p) array, sparse array, ArrowBlocks or LinearOperator
+        An operator is written out where it is small, and otherwise solved by conjugate gradients.
 
     Raises
     ------
@@ -183,6 +209,16 @@ def _(matrix: Matrix) -> Factor:
 @factorise.register
 def _(matrix: ArrowBlocks) -> Factor:
     return matrix
+
+
+@factorise.register(scipy.sparse.linalg.LinearOperator)
+def _(matrix: Matrix) -> Factor:
+    return OperatorFactor(matrix)
+
+
+@factorise.register
+def _(matrix: Damped) -> Factor:
+    return matrix.factor
 
 
 def solve(matrix: Matrix, right: Matrix) -> Matrix:

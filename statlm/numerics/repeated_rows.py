@@ -7,9 +7,11 @@ cost as much as the table, not as the text.
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sparse
+from scipy.sparse.linalg import LinearOperator
 
 from statlm.numerics.types import Array, Matrix
 
@@ -60,13 +62,71 @@ class Transposed:
         return dense(self.T.rows.T @ dense(weights))
 
 
+@runtime_checkable
+class WrittenOut(Protocol):
+    """An operator that can write out its rows at less than a product a column."""
+
+    def toarray(self) -> Array:
+        """The dense array."""
+        ...
+
+
+@runtime_checkable
+class SummedProducts(Protocol):
+    """An operator that has a cheaper way to products of sums of its rows."""
+
+    def summed_product(self, index: Array, size: int, directions: Array) -> Array:
+        """(size, q) sums of the rows by group, times (p, q) directions."""
+        ...
+
+
+class GroupedRows(LinearOperator):  # type: ignore[misc]  # scipy has no types
+    """Sums by group of the rows of an operator, never formed.
+
+    Parameters
+    ----------
+    of : (n, p) LinearOperator
+    index : (n,) integer array
+        Group of each row.
+    size : int
+        Number of groups.
+    """
+
+    def __init__(self, of: LinearOperator, index: Array, size: int) -> None:
+        super().__init__(np.float64, (size, of.shape[1]))
+        self.of, self.index, self.size = of, np.asarray(index), size
+
+    def _matmat(self, directions: Array) -> Array:
+        if isinstance(self.of, SummedProducts):
+            return self.of.summed_product(self.index, self.size, directions)
+        return sum_by(self.of.matmat(directions), self.index, self.size)
+
+    def _matvec(self, direction: Array) -> Array:
+        return self._matmat(np.asarray(direction).reshape(-1, 1))[:, 0]
+
+    def _rmatmat(self, weights: Array) -> Array:
+        return self.of.rmatmat(np.asarray(weights)[self.index])
+
+    def _rmatvec(self, weights: Array) -> Array:
+        return self._rmatmat(np.asarray(weights).reshape(-1, 1))[:, 0]
+
+
 def dense(x: Matrix) -> Array:
     """``x`` as a numpy array."""
-    return x.toarray() if sparse.issparse(x) or isinstance(x, RepeatedRows) else np.asarray(x)
+    if sparse.issparse(x) or isinstance(x, RepeatedRows):
+        return x.toarray()
+    if isinstance(x, LinearOperator):
+        if isinstance(x, WrittenOut):
+            return x.toarray()
+        n, p = x.shape
+        return x.matmat(np.eye(p)) if p <= n else x.rmatmat(np.eye(n)).T
+    return np.asarray(x)
 
 
 def explicit(x: Matrix) -> Matrix:
     """``x`` with each of its rows written out: sparse where it is."""
+    if isinstance(x, LinearOperator):
+        return dense(x)
     return x.rows[x.index] if isinstance(x, RepeatedRows) else x
 
 
@@ -115,6 +175,11 @@ def _(x: RepeatedRows, index: Array, size: int) -> Matrix:
     row, column = np.divmod(pairs, x.rows.shape[0])
     table = sparse.csr_array((counts.astype(float), (row, column)), shape=(size, x.rows.shape[0]))
     return table @ x.rows
+
+
+@sum_by.register
+def _(x: LinearOperator, index: Array, size: int) -> Matrix:
+    return GroupedRows(x, index, size)
 
 
 @singledispatch

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 
-from statlm.likelihood import Predictive
+from statlm.likelihood import Predictive, underlying
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for, dense_rank, unique_rows
 from statlm.text.corpus import Corpus
@@ -16,6 +16,20 @@ from statlm.text.corpus import Corpus
 CHUNK = 2_000_000  # doubles of log-probabilities at a time: 16 MB, and a few of its size on the way
 BLOCK = 1 << 18  # doubles compared at a time, which stay in the cache
 LONG = 16  # contexts of more tokens than this hardly ever repeat
+
+
+@runtime_checkable
+class OfObservations(Protocol):
+    """A model whose probabilities may depend on more than the context: on covariates of the observations."""
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Their names; empty where there are none."""
+        ...
+
+    def logprobs_obs(self, observations: Array) -> Array:
+        """(m, V) log-probabilities of what could stand at these observations."""
+        ...
 
 
 def augment(model: Predictive) -> pd.DataFrame:
@@ -92,6 +106,14 @@ def _entropy_and_rank(model: Predictive, loglike: Array) -> tuple[Array, Array]:
     corpus = model.corpus
     entropy, rank = np.empty(corpus.nobs), np.empty(corpus.nobs, np.int64)
     memory = model.memory
+    held = underlying(model)
+    if isinstance(held, OfObservations) and held.covariates:
+        for start in range(0, corpus.nobs, max(CHUNK // corpus.vocabulary.size, 1)):
+            here = np.arange(start, min(start + max(CHUNK // corpus.vocabulary.size, 1), corpus.nobs))
+            logprobs = held.logprobs_obs(here)
+            entropy[here] = _entropies(logprobs)
+            rank[here] = _ranks(logprobs, np.arange(len(here)), corpus.targets[here].astype(np.int64), loglike[here])
+        return entropy, rank
     for cells in _by_context(corpus, memory) if memory is not None and memory <= LONG else _by_observation(corpus, memory):
         logprobs = model.logprobs(cells.contexts)
         entropy[cells.where] = _entropies(logprobs)[cells.observations]

@@ -16,7 +16,9 @@ import pandas as pd
 
 from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.errors import NoEstimate, SpecificationError
-from statlm.likelihood import Likelihood, is_likelihood
+from statlm.inference.delta import functional
+from statlm.inference.functionals import Functional
+from statlm.likelihood import Likelihood, Unidentified, is_likelihood
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for, unique_rows
 from statlm.report.latex import escape
@@ -72,6 +74,15 @@ class Prominence(Protocol):
 
     def prominence(self) -> Array:
         """(p,) numbers, the largest shown first: for an n-gram, the counts of the cells."""
+        ...
+
+
+@runtime_checkable
+class SaysDamping(Protocol):
+    """A likelihood that says what makes its information invertible."""
+
+    def damping_notes(self) -> list[str]:
+        """Sentences; they may take some passes over the text."""
         ...
 
 
@@ -152,7 +163,13 @@ class Summary:
         return tables
 
 
-def summary(fit: Summarised, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> Summary:
+def summary(
+    fit: Summarised,
+    cov: str | Covariance | Dependence = "nonrobust",
+    level: float = 0.95,
+    *,
+    functionals: Sequence[Functional] = (),
+) -> Summary:
     """Summary of a fit.
 
     Parameters
@@ -163,6 +180,9 @@ def summary(fit: Summarised, cov: str | Covariance | Dependence = "nonrobust", l
         Covariance; see `std_errors`.
     level : float
         Confidence level of the Wald intervals.
+    functionals : sequence of `Probability`, `LogOdds`, ...
+        Quantities to show in place of the parameters: of a network, whose weights are not identified one by one,
+        there is no other table. What was added to its information, and its effective number of parameters, is then said too.
 
     Returns
     -------
@@ -178,7 +198,15 @@ def summary(fit: Summarised, cov: str | Covariance | Dependence = "nonrobust", l
     Model                             NGram(n=1)  Log-likelihood     -131.87...
     """
     model = fit.likelihood
-    table, left_out, notes = _shown(model, cov, level) if is_likelihood(model) else (pd.DataFrame(), 0, [_NO_PARAMETERS])
+    chosen = resolve_cov(cov, fit)
+    if functionals and is_likelihood(model):
+        table, left_out, notes = _named(model, functionals, chosen, level)
+    elif isinstance(model, Unidentified) and not model.identified:
+        table, left_out, notes = pd.DataFrame(), 0, [_NOT_IDENTIFIED]
+    else:
+        table, left_out, notes = (
+            _shown(model, chosen, level) if is_likelihood(model) else (pd.DataFrame(), 0, [_NO_PARAMETERS])
+        )
     name = naming(model.corpus.vocabulary)
     decimals = _decimals(table) if len(table) else 0
     cells = [
@@ -217,9 +245,8 @@ def save_summary(made: Summary, path: str | os.PathLike[str]) -> None:
     write_whole(path, renders[path.suffix]() + "\n")
 
 
-def _shown(model: Likelihood, cov: str | Covariance | Dependence, level: float) -> tuple[pd.DataFrame, int, list[str]]:
+def _shown(model: Likelihood, chosen: Covariance, level: float) -> tuple[pd.DataFrame, int, list[str]]:
     """The parameters to show, how many are left out, and what to say of their errors."""
-    chosen = resolve_cov(cov)
     p = len(model.params)
     rows = None
     if p > MAX_ROWS:
@@ -228,7 +255,7 @@ def _shown(model: Likelihood, cov: str | Covariance | Dependence, level: float) 
             rows = np.sort(np.argsort(-model.prominence(), kind="stable")[:MAX_ROWS])
     left_out = 0 if rows is None else p - len(rows)
     if p == 0:
-        return coefficients(model, cov, level), 0, ["The model has no free parameters."]
+        return coefficients(model, chosen, level), 0, ["The model has no free parameters."]
     try:
         table = coefficients(model, chosen, level, rows)
     except NoEstimate as error:
@@ -240,6 +267,18 @@ def _shown(model: Likelihood, cov: str | Covariance | Dependence, level: float) 
     dof = chosen.reference_dof(model)
     reference = "normal" if np.isinf(dof) else f"t({dof:,.6g})"
     return table, left_out, [f"Covariance: {chosen.describe(model)}. Wald intervals, level {level:g}, {reference}."]
+
+
+def _named(
+    model: Likelihood, functionals: Sequence[Functional], chosen: Covariance, level: float
+) -> tuple[pd.DataFrame, int, list[str]]:
+    """Functionals in the form of parameters, and what their errors rest on."""
+    found = functional(model, functionals, cov=chosen, level=level)
+    table = found.reset_index()
+    dof = chosen.reference_dof(model)
+    reference = "normal" if np.isinf(dof) else f"t({dof:,.6g})"
+    notes = [f"Covariance: {chosen.describe(model)}. Delta method, level {level:g}, {reference}."]
+    return table, 0, notes + (model.damping_notes() if isinstance(model, SaysDamping) else [])
 
 
 def _header(fit: Summarised, scored: Scored) -> dict[str, str]:
@@ -288,14 +327,19 @@ def _data_notes(scored: Scored) -> list[str]:
     return notes
 
 
+_NOT_IDENTIFIED = (
+    "Weights of a network are not identified one by one, so there is no table of them. What it says has errors: "
+    "predict(contexts, interval=0.95), summary(fit, functionals=[Probability('th', 'e')]), held_out_error(fit, test)."
+)
 _NO_PARAMETERS = "The model has no free parameters with derivatives: there are no standard errors, and no AIC or BIC."
-_IN_NATS = ("loglike", "null_loglike", "aic", "bic")
+_IN_NATS = ("loglike", "null_loglike", "aic", "bic", "bic_documents")
 _MEASURED = {
     "Log-likelihood": "loglike",
     "Null log-likelihood": "null_loglike",
     "Pseudo R²": "pseudo_r2",
     "AIC": "aic",
     "BIC": "bic",
+    "BIC, n = documents": "bic_documents",
     "Perplexity": "perplexity",
     "Bits per token": "bits_per_token",
     "Bits per character": "bits_per_char",
@@ -317,6 +361,8 @@ def _decimals(table: pd.DataFrame) -> int:
 def _cell(column: Any, value: Any, name: Callable[[str], str], decimals: int) -> str:
     if column in ("response", "term"):
         return name(value)
+    if isinstance(value, str):
+        return value
     if column == "p_value":
         return format_p(value)
     if column == "statistic":

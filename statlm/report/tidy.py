@@ -14,7 +14,8 @@ from statlm.covariance import Covariance, Dependence, resolve_cov
 from statlm.covariance.verbs import root_of_variances
 from statlm.errors import CorpusError, NoEstimate
 from statlm.inference.conf_int import half_width
-from statlm.likelihood import Likelihood, Predictive, is_likelihood, is_penalised
+from statlm.inference.hauck_donner import derivatives
+from statlm.likelihood import Likelihood, Predictive, check_identified, is_likelihood, is_penalised
 from statlm.numerics.linalg import identity
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
@@ -58,7 +59,23 @@ class KindOfParams(Protocol):
         ...
 
 
-def tidy(fit: Fitted, cov: str | Covariance | Dependence = "nonrobust", level: float = 0.95) -> pd.DataFrame:
+@runtime_checkable
+class WithInfinite(Protocol):
+    """A likelihood some of whose coefficients separation sends to infinity."""
+
+    def infinite_coefficients(self, level: float) -> pd.DataFrame:
+        """Columns ``response``, ``term``, ``estimate``, ``conf_low``, ``conf_high``; a row each."""
+        ...
+
+
+def tidy(
+    fit: Fitted,
+    cov: str | Covariance | Dependence = "nonrobust",
+    level: float = 0.95,
+    *,
+    infinite: bool = False,
+    hauck_donner: bool = False,
+) -> pd.DataFrame:
     """A row a parameter.
 
     Parameters
@@ -69,6 +86,12 @@ def tidy(fit: Fitted, cov: str | Covariance | Dependence = "nonrobust", level: f
         Covariance; see `std_errors`.
     level : float
         Confidence level of the Wald intervals.
+    infinite : bool
+        Whether coefficients that separation sends to infinity get rows too, after the others: an estimate of ``-inf`` or
+        ``inf``, no standard error, and the one-sided interval of Geyer (2009) at that level, from ``-inf`` to ``inf`` where the
+        data give no bound. `profile_interval` has that of the profile likelihood.
+    hauck_donner : bool
+        Whether a column flags Wald statistics that fall as their estimate moves away from 0; see `hauck_donner`.
 
     Returns
     -------
@@ -83,13 +106,25 @@ def tidy(fit: Fitted, cov: str | Covariance | Dependence = "nonrobust", level: f
     >>> tidy(fit).round(3).iloc[0].to_dict()
     {'response': 'b', 'term': '', 'estimate': 0.495, 'std_error': 0.05, 'conf_low': 0.398, 'conf_high': 0.593}
     """
-    return coefficients(fit.parametric, cov, level)
+    model = fit.parametric
+    table = coefficients(model, resolve_cov(cov, fit), level)
+    if hauck_donner:
+        table["hauck_donner"] = derivatives(model, np.arange(len(table)))[0] < 0
+    if infinite and isinstance(model, WithInfinite):
+        added = model.infinite_coefficients(level).reindex(columns=table.columns)
+        if hauck_donner:
+            added["hauck_donner"] = False
+        if len(table) == 0 or len(added) == 0:
+            return table if len(added) == 0 else added
+        table = pd.concat([table, added], ignore_index=True)
+    return table
 
 
 def coefficients(
     model: Likelihood, cov: str | Covariance | Dependence, level: float, rows: Array | None = None
 ) -> pd.DataFrame:
     """The table of `tidy`; for the parameters numbered `rows` alone, at the cost of these."""
+    check_identified(model)
     chosen = resolve_cov(cov)
     names, estimates = model.param_names, model.params
     if rows is not None:
@@ -139,8 +174,8 @@ def glance(fit: Evaluated) -> pd.DataFrame:
     -------
     DataFrame
         ``model``, ``nobs``, ``documents``, ``dof``, ``loglike``, ``null_loglike``, ``pseudo_r2``, ``aic``, ``bic``,
-        ``perplexity``, ``bits_per_token``, ``bits_per_byte``. What does not exist is missing: bytes where the data are not
-        text, criteria of a model without parameters.
+        ``bic_documents``, ``perplexity``, ``bits_per_token``, ``bits_per_byte``. What does not exist is missing: bytes where
+        the data are not text, criteria of a model without parameters.
 
     Examples
     --------
@@ -166,6 +201,7 @@ MEASURES: dict[str, Callable[[Any], float]] = {
     "pseudo_r2": measures.pseudo_r2,
     "aic": measures.aic,
     "bic": measures.bic,
+    "bic_documents": lambda model: measures.bic(model, "documents"),
     "perplexity": measures.perplexity,
     "bits_per_token": measures.bits_per_token,
     "bits_per_char": measures.bits_per_char,
@@ -193,7 +229,7 @@ class Scored:
 
     def measure(self, name: str) -> float:
         """One of `MEASURES`; not a number where theory or the data have none."""
-        if name in ("aic", "bic") and (not self.has_parameters or is_penalised(self.model)):
+        if name in ("aic", "bic", "bic_documents") and (not self.has_parameters or is_penalised(self.model)):
             return float("nan")
         try:
             return MEASURES[name](self)
@@ -212,6 +248,8 @@ def describe(specification: Any) -> str:
     """
     if not dataclasses.is_dataclass(specification) or isinstance(specification, type):
         return str(specification)
+    if not vars(type(specification))["__dataclass_params__"].repr:  # it names itself, as one that holds other models does
+        return repr(specification)
     settings = []
     for field in dataclasses.fields(specification):
         value = getattr(specification, field.name)

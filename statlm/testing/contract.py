@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from statlm.likelihood import Likelihood, Predictive
+from statlm.likelihood import GaussNewtonInformation, Likelihood, Predictive
 from statlm.numerics.repeated_rows import crossproduct, dense, explicit, sum_by
 from statlm.numerics.types import Array
+from statlm.text.prompts import continuations
 
 # Central differences lose about the cube root of machine precision, times the curvature.
 DIFFERENCE_STEP = 1e-6
@@ -96,7 +97,10 @@ def check_likelihood(model: Likelihood) -> None:
     Notes
     -----
     Score and information agree with central differences; sums by document and cross-product agree with the rows written out;
-    ``at(x).at(y)`` equals ``at(y)``; every parameter has a name.
+    ``at(x).at(y)`` equals ``at(y)``; every parameter has a name. Of a likelihood that declares ``gauss_newton =
+    True`` the information
+    is, instead of minus the second derivative, the expected outer product of the scores (Fisher's), with the expectation over the
+    next token taken by enumeration.
 
     Examples
     --------
@@ -130,11 +134,16 @@ def check_likelihood(model: Likelihood) -> None:
 
     matrix = dense(information @ np.eye(p))
     _law(_same(matrix, matrix.T), "the information is symmetric")
+    fisher = isinstance(model, GaussNewtonInformation) and model.gauss_newton
+    if fisher:
+        _law(_same(matrix, _fisher(model)), "the Gauss-Newton information is the expected outer product of the scores")
     for j in np.unique(np.linspace(0, p - 1, min(p, MAX_CHECKED)).astype(int)):
         step = DIFFERENCE_STEP * max(abs(params[j]), 1e-3)
         up, down = (model.at(_moved(params, j, sign * step)) for sign in (1, -1))
         slope = (up.loglike_obs() - down.loglike_obs()) / (2 * step)
         _law(_close(rows[:, j], slope), f"the score of parameter {model.param_names[j]} is the derivative of loglike_obs")
+        if fisher:
+            continue
         total = dense(up.score().T @ np.ones((nobs, 1)))[:, 0] - dense(down.score().T @ np.ones((nobs, 1)))[:, 0]
         _law(
             _close(matrix[:, j], -total / (2 * step)),
@@ -143,6 +152,24 @@ def check_likelihood(model: Likelihood) -> None:
     there = model.at(_moved(params, 0, 1e-3 * params[0]))
     _law(_same(there.at(params).loglike_obs(), model.at(params).loglike_obs()), "at(x).at(y) equals at(y)")
     _law(_same(np.asarray(model.params), params), "at() leaves the model it is called on unchanged")
+
+
+def _fisher(model: Likelihood) -> Array:
+    """(p, p) sum over observations of the outer product of scores, expected over the next token."""
+    corpus = model.corpus
+    p = len(model.params)
+    longest = int(np.diff(corpus.offsets).max())
+    padded = corpus.contexts(longest if model.memory is None else min(model.memory, longest))
+    contexts, counts = np.unique(padded, axis=0, return_counts=True)
+    probabilities = np.exp(model.logprobs(contexts))  # (m, V)
+    special = (corpus.vocabulary.bos, corpus.vocabulary.pad)
+    result = np.zeros((p, p))
+    for context, count, row in zip(contexts, counts, probabilities, strict=True):
+        ids = context[~np.isin(context, special)]
+        possible = np.flatnonzero(row > 0)
+        scores = dense(explicit(model.on(continuations(corpus.vocabulary, [ids], [possible])).score()))
+        result += count * (scores.T * row[possible]) @ scores
+    return result
 
 
 def _law(holds: bool, law: str) -> None:

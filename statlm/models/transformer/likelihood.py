@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sparse
 
 from statlm.errors import SpecificationError
 from statlm.networks.architecture import Architecture
@@ -16,8 +17,11 @@ from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 
 if TYPE_CHECKING:
+    from statlm.networks.curvature_operator import GaussNewton, KroneckerInformation
     from statlm.networks.decoder import Decoder
+    from statlm.networks.differentiated import Differentiated
     from statlm.networks.reader import CachedReader
+    from statlm.networks.score_operator import NetworkScore
     from statlm.networks.windows import Stream, Windows
 
 
@@ -41,6 +45,12 @@ class DecoderLikelihood:
         Precision of the normal prior that the fitted weight decay amounts to; 0 where there was none.
     maximum : bool
         Whether the descent ran to a maximum of the likelihood.
+    free : int, optional
+        How many parameters were free, where that is not all of the weights: those of a low-rank update.
+    precision : float, optional
+        Of a normal prior on the weights, added to the information; by default `decay`, or that of the largest evidence.
+    curvature : int or "kronecker", optional
+        What the information is taken from; see `damped`.
     """
 
     corpus: Corpus
@@ -51,6 +61,9 @@ class DecoderLikelihood:
     stride: int
     decay: float = 0.0
     maximum: bool = False
+    free: int | None = None
+    precision: float | None = None
+    curvature: int | str | None = None
     memory: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,11 +79,7 @@ class DecoderLikelihood:
         A document longer than the context is read in windows that advance by `stride`, and an observation is scored in the
         window that gives it the most context: at least ``context - stride`` tokens, or all before it.
         """
-        from statlm.networks import scoring
-
-        return scoring.loglike_obs(
-            self.network, self._stream, self._windows, predicted=self.predicted, prefix=self.architecture.prefix
-        )
+        return self._scored
 
     def logprobs(self, contexts: Array) -> Array:
         """(m, V) log-probabilities of the next token, nats, given the last `memory` tokens of each context.
@@ -120,13 +129,19 @@ class DecoderLikelihood:
 
     @property
     def dof(self) -> int:
-        """Number of weights, tied ones once."""
-        return sum(w.size for w in self.weights.values())
+        """Number of weights, tied ones once; after a low-rank update r (m + n - r) for each matrix."""
+        return sum(w.size for w in self.weights.values()) if self.free is None else self.free
 
     @property
     def penalised(self) -> bool:
         """Whether the weights are no maximum of the likelihood: decayed, or where a descent ended."""
         return self.decay > 0 or not self.maximum
+
+    def shortfall(self) -> str | None:
+        """Why the weights are no maximum of the likelihood; None where they are one."""
+        if self.decay > 0:
+            return "weights were decayed, which is a penalty"
+        return None if self.maximum else "the descent ended where its budget did"
 
     def at(self, params: Array) -> DecoderLikelihood:
         """The likelihood at other weights."""
@@ -139,6 +154,89 @@ class DecoderLikelihood:
             name: part.reshape(w.shape).astype(w.dtype) for (name, w), part in zip(self.weights.items(), parts, strict=True)
         }
         return replace(self, weights=weights)
+
+    # --- derivatives --------------------------------------------------------------------------------------------------
+
+    gauss_newton = True
+    identified = False
+
+    def score(self) -> NetworkScore:
+        """(nobs, p) score, as products by automatic differentiation.
+
+        Raises
+        ------
+        NoEstimate
+            If an observation has probability 0.
+        """
+        return self.differentiated.score
+
+    def information(self) -> GaussNewton | KroneckerInformation:
+        """(p, p) Gauss-Newton form of the information, which is Fisher's, as products."""
+        return self.differentiated.information
+
+    def penalty_curvature(self) -> Any:
+        """(p, p) precision of the prior that was fitted: zero where there was none."""
+        return sparse.diags_array(np.full(sum(w.size for w in self.weights.values()), self.decay))
+
+    def damping_curvature(self) -> Any:
+        """(p, p) what is added to the information, which has no inverse: the precision in use times the identity."""
+        return self.differentiated.damping_curvature()
+
+    def damped(self, precision: float | None, curvature: int | str | None = None) -> DecoderLikelihood:
+        """The same network with another prior precision, and another number of observations for the curvature."""
+        return self._with(precision=precision, curvature=curvature)
+
+    def damping_notes(self) -> list[str]:
+        """What is added to the information, from where, and how many weights the text then determines."""
+        return self.differentiated.describe()
+
+    def embedding_place(self, token: int) -> slice:
+        """Where the embedding of a token stands among the parameters."""
+        width = self.architecture.width
+        start = 0
+        for name, weight in self.weights.items():
+            if name == "embedding.weight":
+                break
+            start += weight.size
+        return slice(start + token * width, start + (token + 1) * width)
+
+    # --- the last layer -----------------------------------------------------------------------------------------------
+
+    @property
+    def head_weights(self) -> Array:
+        """(V, D) coefficients of the features."""
+        return self.weights["embedding.weight"][: self.predicted] if self.architecture.tied else self.weights["head.weight"]
+
+    def features_obs(self) -> Array:
+        """(nobs, D) features of the context of each observation."""
+        from statlm.networks.features import features_obs
+
+        return features_obs(self.network, self.differentiated.derivatives.reading)
+
+    def features(self, contexts: Array) -> Array:
+        """(m, D) features of contexts, as of `logprobs`."""
+        from statlm.networks.features import features_after
+
+        return features_after(self.network, self.read(contexts), prefix=self.architecture.prefix)
+
+    def attention_weights(self, contexts: Array) -> list[Array]:
+        """For each context, as of `logprobs`, (layers, H, T, T) weights of attention; see `statlm.attention`."""
+        from statlm.networks.attention import attention_weights
+
+        rows = self.read(contexts)
+        return [attention_weights(self.network, row, prefix=self.architecture.prefix) for row in rows]
+
+    @cached_property
+    def differentiated(self) -> Differentiated:
+        """Score, information and damping, made once."""
+        from statlm.networks.batches import Reading
+        from statlm.networks.derivatives import Derivatives
+        from statlm.networks.differentiated import Differentiated
+
+        device = next(self.network.parameters()).device
+        reading = Reading(self._stream, self._windows, self.architecture.prefix, device)
+        precision = self.precision if self.precision is not None else self.decay or None
+        return Differentiated(Derivatives(self.network, reading, self.predicted), precision, self.curvature)
 
     # --- the network --------------------------------------------------------------------------------------------------
 
@@ -176,6 +274,16 @@ class DecoderLikelihood:
         return [row[len(row) - n :] if n else np.array([-1]) for row, n in zip(ids, lengths, strict=True)]
 
     @cached_property
+    def _scored(self) -> Array:
+        from statlm.networks import scoring
+
+        found = scoring.loglike_obs(
+            self.network, self._stream, self._windows, predicted=self.predicted, prefix=self.architecture.prefix
+        )
+        found.flags.writeable = False
+        return found
+
+    @cached_property
     def _stream(self) -> Stream:
         from statlm.networks.windows import Stream
 
@@ -211,10 +319,10 @@ class DecoderLikelihood:
         """What a reader of the summary must know."""
         convention = self.convention()
         sentences = [convention[0].upper() + convention[1:] + "."] if convention else []
-        if self.penalised:
-            why = "weights were decayed" if self.decay else "the descent ended where its budget did, not at a maximum"
+        reason = self.shortfall()
+        if reason is not None:
             sentences.append(
-                f"AIC, BIC and likelihood-ratio tests are not given: {why}, so that the parameters are not freely fitted. Use "
+                f"AIC, BIC and likelihood-ratio tests are not given: {reason}, so that the parameters are not freely fitted. Use "
                 "compare(..., on=test) and paired_test, which rest on held-out text."
             )
         return sentences
@@ -228,6 +336,7 @@ class DecoderLikelihood:
             "stride": self.stride,
             "decay": self.decay,
             "maximum": self.maximum,
+            "free": self.free,
         }
         return {f"weights.{name}": w for name, w in self.weights.items()}, settings
 

@@ -1,0 +1,184 @@
+"""Coverage of intervals for what a network says, by method, damping and size of the network; resumable.
+
+    python benchmarks/network_coverage.py --replicates 200 --results coverage.jsonl --table docs/network_coverage.md
+
+A replicate is a corpus drawn from a known chain. Each finished replicate is a line of the results file; started again, the
+script goes on with those that are missing. Truths, networks and methods are the tables below.
+"""
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import statlm as slm
+from statlm.numerics.evidence import best_precision
+
+STATES = "abcd"
+DOCUMENTS, LENGTH = 40, 25
+
+# Rows: previous state. State d is rare: it is reached in about 2 % of the steps.
+CHAIN = np.array([[0.50, 0.30, 0.18, 0.02], [0.20, 0.50, 0.28, 0.02], [0.35, 0.20, 0.43, 0.02], [0.40, 0.30, 0.28, 0.02]])
+
+
+def second_order():
+    """(4, 4, 4) probabilities given the last but one and the last state: those of `CHAIN`, tilted by the former."""
+    tilt = np.exp(np.array([[0.6, -0.6, 0.0, 0.0], [-0.6, 0.6, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]]))
+    p = CHAIN[None] * tilt[:, None]
+    return p / p.sum(axis=2, keepdims=True)
+
+
+TRUTHS = {"order 1": np.broadcast_to(CHAIN, (4, 4, 4)), "order 2": second_order()}
+COMMON = {"context": LENGTH + 1, "precision": "float64", "optimizer": "lbfgs", "heads": 1}
+NETWORKS = {
+    "too small": {"layers": 0, "lags": 0, "width": 2},
+    "about as many": {"layers": 0, "lags": 1, "width": 4},
+    "many more": {"layers": 1, "lags": 1, "width": 4, "hidden": 8},
+}
+ENDS = {"converged": {"steps": 300, "weight_decay": 0.5}, "early stopped": {"steps": 12, "weight_decay": 0.0}}
+CONTEXTS = {"seen": ["a", "b"], "rare": ["d", "a"]}  # the last state is what matters most
+TOKEN = "a"
+COVARIANCES = ("nonrobust", "HC0", "cluster")
+
+
+def draw(p, seed):
+    """A corpus of documents from a chain of second order."""
+    rng = np.random.default_rng(seed)
+    cumulated = p.cumsum(axis=2)
+    states = np.zeros((DOCUMENTS, LENGTH + 2), np.int64)
+    states[:, :2] = rng.integers(3, size=(DOCUMENTS, 2))
+    for t in range(2, LENGTH + 2):
+        below = rng.random(DOCUMENTS)[:, None] > cumulated[states[:, t - 2], states[:, t - 1]]
+        states[:, t] = np.minimum(below.sum(axis=1), 3)
+    vocabulary = slm.Vocabulary(tuple(STATES), with_eos=False)
+    return slm.Corpus.from_tokens([[STATES[s] for s in row] for row in states], vocabulary=vocabulary, given=2, eos=False)
+
+
+def fitted(specification, corpus):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", slm.errors.StatlmWarning)  # that the descent ended before its maximum is the setting
+        return specification.fit(corpus)
+
+
+def replicate(truth, network, end, number, *, refits=0, seeds=0):
+    """Rows of one replicate: log-odds of `TOKEN` after each context, by method: estimate, error, degrees of freedom."""
+    p = TRUTHS[truth]
+    corpus = draw(p, [number, list(TRUTHS).index(truth)])
+    specification = slm.TransformerDecoder(**COMMON, **NETWORKS[network], **ENDS[end], seed=number)
+    fit = fitted(specification, corpus)
+    quantities = [slm.LogOdds(context, TOKEN) for context in CONTEXTS.values()]
+    inside = [p[STATES.index(c[0]), STATES.index(c[1]), STATES.index(TOKEN)] for c in CONTEXTS.values()]
+    true = [float(np.log(q / (1 - q))) for q in inside]
+    estimates = [quantity.measure(fit.likelihood)[0] for quantity in quantities]
+    methods = {}
+    evidence = slm.damped(fit, None).likelihood.differentiated.information.spectrum
+    squared = float((fit.params**2).sum())
+    dampings = {"evidence": best_precision(evidence, squared), "0.01": 0.01}
+    if ENDS[end]["weight_decay"]:
+        dampings["fitted"] = ENDS[end]["weight_decay"]
+    for name, damping in dampings.items():
+        held = slm.damped(fit, damping)
+        for cov in COVARIANCES:
+            methods[f"{cov}, {name}"] = held.functional(quantities, cov=cov).std_error.tolist()
+    if seeds:
+        members = [fit] + [
+            fitted(slm.TransformerDecoder(**COMMON, **NETWORKS[network], **ENDS[end], seed=1000 * k + number), corpus)
+            for k in range(1, seeds)
+        ]
+        each = np.array([[q.measure(m.likelihood)[0] for q in quantities] for m in members])
+        methods["between seeds only"] = each.std(axis=0, ddof=1).tolist()
+    if refits:
+        rng = np.random.default_rng([number, 7])
+        each = []
+        for _ in range(refits):
+            drawn = corpus.subset(rng.integers(corpus.ndocuments, size=corpus.ndocuments))
+            again = fitted(specification, drawn)
+            each.append([q.measure(again.likelihood)[0] for q in quantities])
+        methods[f"bootstrap of documents ({refits} refits)"] = np.std(each, axis=0, ddof=1).tolist()
+    return {
+        "truth": truth,
+        "network": network,
+        "end": end,
+        "replicate": number,
+        "contexts": list(CONTEXTS),
+        "true": true,
+        "estimate": estimates,
+        "std_error": methods,
+        "weights": int(fit.dof),
+        "damping": dampings,
+    }
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def run(path, replicates, *, refits=0, seeds=0, settings=None):
+    """Add what is missing to the results file."""
+    done = {(r["truth"], r["network"], r["end"], r["replicate"]) for r in read(path)}
+    wanted = settings or [(t, n, e) for t in TRUTHS for n in NETWORKS for e in ENDS]
+    for number in range(replicates):
+        for setting in wanted:
+            if (*setting, number) not in done:
+                row = replicate(*setting, number, refits=refits, seeds=seeds)
+                with path.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+def rates(rows):
+    """Coverage of nominal 95 % intervals and what it is made of, by setting, context and method."""
+    table = {}
+    for row in rows:
+        for method, errors in row["std_error"].items():
+            for k, context in enumerate(row["contexts"]):
+                key = (row["truth"], row["network"], row["end"], context, method)
+                table.setdefault(key, []).append((row["estimate"][k] - row["true"][k], errors[k]))
+    found = []
+    for key, pairs in table.items():
+        off, error = np.array(pairs).T
+        found.append((*key, len(off), np.mean(np.abs(off) <= 1.96 * error), off.mean(), off.std(), np.median(error)))
+    return found
+
+
+HEAD = """# Coverage of intervals for what a network says
+
+Nominal 95 % intervals for the log-odds of a token after a context that is common, and after one whose last state is rare (2 % of
+the text). Texts are drawn from known chains: 40 documents of 25 tokens. `benchmarks/network_coverage.py` writes this page.
+
+*Bias* is the mean of estimate less truth, *spread* its standard deviation over texts (and seeds), *error* the median
+standard error:
+where error equals spread and coverage is low, bias is to blame, which no standard error repairs. The damping is the
+precision added to the information: the one that was fitted, that of the largest Laplace evidence, or 0.01.
+
+| truth | network | fit | context | method, damping | coverage | bias | spread | error | replicates |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def page(rows):
+    lines = [
+        f"| {t} | {n} | {e} | {c} | {m} | {100 * r:.1f} % | {b:+.3f} | {s:.3f} | {d:.3f} | {k} |"
+        for t, n, e, c, m, k, r, b, s, d in rates(rows)
+    ]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--replicates", type=int, default=200)
+    parser.add_argument("--results", type=Path, default=Path("network_coverage.jsonl"))
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--refits", type=int, default=0, help="of a bootstrap of documents, 20 or more")
+    parser.add_argument("--seeds", type=int, default=0, help="of an ensemble, 2 or more")
+    asked = parser.parse_args()
+    run(asked.results, asked.replicates, refits=asked.refits, seeds=asked.seeds)
+    text = page(read(asked.results))
+    print(text)
+    if asked.table:
+        asked.table.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Intervals for what a network says cover where it can represent the truth and is fitted to the end."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.slow
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "network_coverage.py"
+
+
+@pytest.fixture(scope="module")
+def coverage():
+    spec = spec_from_file_location("network_coverage", SCRIPT)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_intervals_of_a_network_that_can_represent_the_truth_cover(coverage, tmp_path, measured):
+    path = tmp_path / "results.jsonl"
+    setting = ("order 1", "about as many", "converged")
+    coverage.run(path, 60, settings=[setting])
+    rows = coverage.read(path)
+    assert len(rows) == 60
+    for method in ("nonrobust, fitted", "HC0, fitted", "cluster, fitted"):
+        covered = [
+            abs(row["estimate"][0] - row["true"][0]) <= 1.96 * row["std_error"][method][0] for row in rows
+        ]  # of the context that is common
+        rate = measured(
+            f"log-odds under a network, `{method.split(',')[0]}`",
+            "chain of order 1, 56 weights, 1,000 tokens",
+            covered,
+            0.95,
+        )
+        assert rate.near
+
+
+def test_a_run_that_was_interrupted_goes_on(coverage, tmp_path):
+    path = tmp_path / "results.jsonl"
+    setting = ("order 1", "too small", "early stopped")
+    coverage.run(path, 2, settings=[setting])
+    before = path.read_text()
+    coverage.run(path, 3, settings=[setting])
+    assert path.read_text().startswith(before)
+    assert [row["replicate"] for row in coverage.read(path)] == [0, 1, 2]
+    assert "| order 1 | too small | early stopped |" in coverage.page(coverage.read(path))
