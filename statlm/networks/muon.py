@@ -10,7 +10,7 @@ from torch import Tensor
 
 # Coefficients of the odd quintic that drives singular values towards 1 (Jordan et al. 2024).
 LINEAR, CUBIC, QUINTIC = 3.4445, -4.7750, 2.0315
-WARM_STEPS, WARM_MOMENTUM = 50, 0.85
+WARM_STEPS, WARM_MOMENTUM = 300, 0.85
 SMALL = 1e-7
 
 
@@ -27,7 +27,7 @@ class Muon(torch.optim.Optimizer):
     lr : float
         Spectral norm of a step.
     momentum : float
-        Reached after 50 steps, from 0.85; Nesterov's.
+        Reached after 300 steps, from 0.85; Nesterov's.
     iterations : int
         Newton-Schulz iterations.
     weight_decay : float

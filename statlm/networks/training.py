@@ -11,7 +11,7 @@ OPTIMIZERS = ("muon", "adamw", "adam", "sgd", "lbfgs")
 PRECISIONS = ("float32", "bfloat16", "float64")
 DEFAULT_STEPS = 500
 RATES = {"muon": 0.02, "adamw": 0.003, "adam": 0.003, "sgd": 0.1, "lbfgs": 1.0}
-MOMENTUM = {"muon": 0.9, "sgd": 0.9}
+MOMENTUM = {"muon": 0.95, "sgd": 0.9}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Training:
     embedding_rate : float
         Adam's learning rate for embeddings, gains and head under "muon".
     momentum : float, optional
-        Of "muon" and "sgd"; by default 0.9.
+        Of "muon" (by default 0.95) and "sgd" (0.9).
     warmup : int
         Steps over which the learning rate rises.
     hold : float

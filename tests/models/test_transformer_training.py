@@ -208,3 +208,9 @@ def test_what_cannot_be_updated_says_so(corpus, before):
         before.update(corpus, rank=16)
     with pytest.raises(SpecificationError, match="no blocks"):
         slm.TransformerDecoder(**SMALL | {"layers": 0}).fit(corpus).update(corpus, rank=1)
+
+
+def test_products_in_bfloat16_leave_weights_and_likelihood_in_float32(corpus):
+    fit = slm.TransformerDecoder(**SMALL | {"precision": "bfloat16", "steps": 60}).fit(corpus)
+    assert fit.likelihood.dtype == np.float32
+    assert fit.loglike > slm.NGram(n=1).fit(corpus).loglike
