@@ -24,6 +24,7 @@ MODULES = {
     "datasets": "Data sets",
     "measures": "Measures",
     "plots": "Pictures",
+    "simulation": "Simulation studies",
     "testing": "Laws for models of your own",
     "interop": "Files of other programs",
     "errors": "Errors and warnings",

@@ -1,6 +1,7 @@
-"""Run every vignette from top to bottom, each in a fresh kernel; the first error fails the run.
+"""Run every vignette from top to bottom, each in a fresh kernel; an error fails the run.
 
-``python vignettes/run.py`` runs all; ``python vignettes/run.py ngram`` those that are named.
+``python vignettes/run.py`` runs all, one on each core; ``python vignettes/run.py ngram`` those that are named, one after the
+other. Translations have the same cells, which a test makes sure of, and are not run again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -41,25 +43,33 @@ def run(path: Path) -> float:
 
 def main(names: list[str]) -> int:
     """Run the vignettes and give the exit status."""
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError
-
-    paths = sorted(HERE.glob("*.md"))
+    paths = sorted(HERE.glob("*.md"))  # those in pt/ have the same cells; tests/test_portuguese.py sees to it
     if unknown := set(names) - {path.stem for path in paths}:
         print(f"There is no vignette {', '.join(sorted(unknown))}; there are {', '.join(path.stem for path in paths)}.")
         return 2
     # Frozen modules and missing fonts are no business of the reader; what the package says is kept.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    failed = 0
-    for path in paths:
-        if names and path.stem not in names:
-            continue
-        try:
-            print(f"{path.stem:20s} {run(path):6.1f} s", flush=True)
-        except (CellExecutionError, CellTimeoutError) as error:
-            failed += 1
-            print(f"{path.stem:20s} FAILED\n{error}", flush=True)
-    return int(failed > 0)
+    chosen = [path for path in paths if not names or path.stem in names]
+    workers = 1 if names else min(os.cpu_count() or 1, len(chosen))
+    if workers > 1:  # a kernel a core: their threads would only wait for each other
+        os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    with ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(report, chosen))
+    return int(not all(results))
+
+
+def report(path: Path) -> bool:
+    """Run a vignette, print what came of it, and say whether it went well."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+    try:
+        seconds = run(path)
+    except (CellExecutionError, CellTimeoutError) as error:
+        print(f"{path.stem:28s} FAILED\n{error}", flush=True)
+        return False
+    print(f"{path.stem:28s} {seconds:6.1f} s", flush=True)
+    return True
 
 
 if __name__ == "__main__":

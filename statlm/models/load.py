@@ -14,6 +14,10 @@ MODELS = {
     "NGram": "statlm.models.ngram",
     "VariableLengthNGram": "statlm.models.ngram",
     "SoftmaxRegression": "statlm.models.softmax",
+    "TransformerDecoder": "statlm.models.transformer",
+    "EncoderDecoder": "statlm.models.transformer",
+    "MaskedTransformer": "statlm.models.masked",
+    "SkipGram": "statlm.models.skip_gram",
 }
 
 
