@@ -51,4 +51,4 @@ $(STAMPS)/docs: $(STAMPS)/run
 	touch $@
 
 clean:                        ## forget the virtual environment and what was built
-	rm -rf .venv docs/_build docs/_vignettes
+	rm -rf .venv docs/_build docs/_notebooks docs/_vignettes

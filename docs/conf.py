@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 import sys
 from pathlib import Path
 
@@ -19,17 +19,43 @@ listing.write()
 
 
 def copy_vignettes() -> None:
-    """Vignettes live at the top of the repository; Sphinx reads a copy, touched only where it changed."""
-    target = HERE / "_vignettes"
-    target.mkdir(exist_ok=True)
-    sources = {path.name: path for path in (HERE.parent / "vignettes").glob("*.md")}
-    for old in target.glob("*.md"):
-        if old.name not in sources:
+    """Vignettes live at the top of the repository; Sphinx reads a copy, touched only where it changed.
+
+    Each copy begins with links to the chapter as a notebook and as a script, which are written to _notebooks.
+    """
+    import jupytext
+
+    target, home = HERE / "_vignettes", HERE.parent / "vignettes"
+    sources = {path.relative_to(home): path for path in home.rglob("*.md")}
+    for old in target.rglob("*.md"):
+        if old.relative_to(target) not in sources:
             old.unlink()
     for name, source in sources.items():
         copy = target / name
-        if not copy.exists() or copy.read_bytes() != source.read_bytes():
-            shutil.copyfile(source, copy)
+        text = with_downloads(source.read_text(encoding="utf-8"), name)
+        if copy.exists() and copy.read_text(encoding="utf-8") == text:
+            continue
+        notebook = HERE / "_notebooks" / name
+        for folder in (copy.parent, notebook.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        cells = jupytext.read(source)
+        jupytext.write(cells, notebook.with_suffix(".ipynb"))
+        jupytext.write(cells, notebook.with_suffix(".py"), fmt="py:percent")
+        copy.write_text(text, encoding="utf-8")
+
+
+def with_downloads(text: str, name: Path) -> str:
+    """The chapter with two links below its title."""
+    up = "../" * len(name.parts)
+    words = ("notebook", "script") if len(name.parts) == 1 else ("caderno", "programa")
+    links = [
+        f"{{download}}`{w} <{up}_notebooks/{name.with_suffix(s)}>`" for w, s in zip(words, (".ipynb", ".py"), strict=True)
+    ]
+    said = "This chapter as a" if len(name.parts) == 1 else "Este capítulo como"
+    joined = f" {'or' if len(name.parts) == 1 else 'ou'} ".join(links)
+    title = re.search(r"^# .*$", text, re.MULTILINE)
+    assert title is not None, f"{name} has no title"
+    return f"{text[: title.end()]}\n\n{said} {joined}.{text[title.end() :]}"
 
 
 copy_vignettes()
@@ -49,7 +75,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
 ]
-exclude_patterns = ["_build", "jupyter_execute", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_notebooks", "jupyter_execute", "**/.ipynb_checkpoints"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 add_module_names = False
@@ -87,4 +113,4 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
-html_sidebars = {"index": [], "install": [], "changelog": [], "_vignettes/*": []}
+html_sidebars = {"index": [], "install": [], "changelog": [], "_vignettes/*": [], "_vignettes/pt/*": []}

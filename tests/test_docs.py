@@ -15,7 +15,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     path
     for path in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "vignettes").glob("*.md")]
-    if not {"_build", "_vignettes", "generated", "jupyter_execute"}.intersection(path.parts)
+    if not {"_build", "_notebooks", "_vignettes", "generated", "jupyter_execute"}.intersection(path.parts)
 )
 FENCE = re.compile(r"^(?P<fence>`{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=fence)\s*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
@@ -124,6 +124,7 @@ def test_vignettes_are_myst_programs_with_a_title(path):
     text = path.read_text(encoding="utf-8")
     cells = code(path, "{code-cell} python")
     assert text.startswith("---\njupytext:\n")
+    assert "{dropdown}" not in text, "fold solutions with <details>: cells inside of a directive are not executed"
     assert re.search(r"^# \S", FENCE.sub("", text), re.MULTILINE)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an invalid escape, say

@@ -24,6 +24,7 @@ from statlm.text.prompts import context_ids
 SCALES = ("probability", "log")
 ERRORS = ("contexts", "model")
 ENOUGH = 10
+ROUNDING = 1e-13  # of the largest number that was subtracted
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +176,9 @@ def contrast(
         table[name] = row
     table["difference"] = difference
     table["cluster"] = labels
+    rounding = ROUNDING * float(np.abs(logs if scale == "log" else p).max())
     if errors == "contexts":
-        error, dof, said = _error_over_contexts(difference, labels)
+        error, dof, said = _error_over_contexts(difference, labels, rounding)
     else:
         slopes = np.repeat(signs, m) * (1.0 if scale == "log" else p.ravel()) / m
         possible = np.flatnonzero(~np.isneginf(logs.ravel()))  # on the boundary a probability of 0 stays, and has no slope
@@ -194,8 +196,9 @@ def contrast(
             if model.memory is None
             else f" The model looks {model.memory} tokens back and sees no difference before that."
         )
+        common = difference[0] if abs(difference[0]) > rounding else 0.0
         raise NoEstimate(
-            f"All {m:,} differences equal {difference[0]:.4g}: without variation there is no standard error.{looks} Ask about "
+            f"All {m:,} differences equal {common:.4g}: without variation there is no standard error.{looks} Ask about "
             "contexts that differ for the model, or for errors='model'."
         )
     estimate = float(difference.mean())
@@ -224,7 +227,8 @@ def _continued(vocabulary: Any, asked: list[tuple[Array, Array]]) -> Corpus:
     )
 
 
-def _error_over_contexts(difference: Array, labels: list[Any]) -> tuple[float, float, str]:
+def _error_over_contexts(difference: Array, labels: list[Any], rounding: float) -> tuple[float, float, str]:
+    """Standard error of the mean, 0 where it is but rounding; degrees of freedom; and words."""
     codes = pd.factorize(np.array([str(x) for x in labels], dtype=object))[0]
     groups = int(codes.max()) + 1
     if groups < 2:
@@ -243,7 +247,6 @@ def _error_over_contexts(difference: Array, labels: list[Any]) -> tuple[float, f
         )
     sums = np.bincount(codes, difference - difference.mean(), groups)
     error = float(np.sqrt(groups / (groups - 1) * (sums**2).sum())) / len(difference)
-    rounding = 1e-13 * float(np.abs(difference).max())
     kind = "contexts as a sample" if groups == len(difference) else f"contexts in {groups:,} clusters as a sample"
     return (error if error > rounding else 0.0), groups - 1.0, f"{kind}, the model being fixed"
 

@@ -32,8 +32,10 @@ def held_out_error(
 
     With :math:`\bar\ell` the mean log-loss on the held-out text,
 
-    .. math:: \mathrm{Var}\,\bar\ell \approx
-    \underbrace{\mathrm{Var}\bigl(\bar\ell \mid \hat\theta\bigr)}_{\text{evaluation sample}}
+    .. math::
+
+        \mathrm{Var}\,\bar\ell \approx
+        \underbrace{\mathrm{Var}\bigl(\bar\ell \mid \hat\theta\bigr)}_{\text{evaluation sample}}
         + \underbrace{\nabla' \,\mathrm{Var}(\hat\theta)\, \nabla}_{\text{training sample}}
         + \underbrace{\sigma^2_{\text{seed}}}_{\text{seed}}
 

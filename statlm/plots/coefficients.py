@@ -23,7 +23,7 @@ def plot_coefficients(table: pd.DataFrame, ax: Axes | None = None, *, top: int =
     Parameters
     ----------
     table : DataFrame
-        As `tidy`, `conf_int`, `marginal_effects` or `functional` give it: ``estimate``, ``conf_low``, ``conf_high``, and where
+        As `tidy` or `functional` give it: ``estimate``, ``conf_low``, ``conf_high``, and where
         there are any ``response`` and ``term``. Choose and sort rows before.
     ax : Axes, optional
         Where to draw; a new figure by default.
@@ -56,8 +56,8 @@ def plot_coefficients(table: pd.DataFrame, ax: Axes | None = None, *, top: int =
     lacking = sorted(set(NEEDED) - set(table.columns))
     if lacking or len(table) == 0:
         raise SpecificationError(
-            f"The table has {len(table):,} rows and lacks {lacking}, so there are no intervals to draw. Pass what tidy() or "
-            "conf_int() gives."
+            f"The table has {len(table):,} rows and lacks {lacking}, so there are no intervals to draw. Pass what tidy() "
+            "gives."
         )
     rows = table.head(top)
     estimate, low, high = (rows[name].to_numpy(float) for name in NEEDED)
@@ -81,7 +81,8 @@ def plot_coefficients(table: pd.DataFrame, ax: Axes | None = None, *, top: int =
             start = np.where(np.isfinite(from_[some]), from_[some], right if mark == "<" else left)
             ax.hlines(y[some], start, to, color=PALETTE[0], linewidth=1.2, gid="open")
             ax.plot(np.full(int(some.sum()), to), y[some], mark, color=PALETTE[0], markersize=5, gid="arrows", clip_on=False)
-        ax.plot(estimate[np.isfinite(estimate)], y[np.isfinite(estimate)], "o", color=PALETTE[0], markersize=4.5, gid="estimates")
+        dots = np.isfinite(estimate)
+        ax.plot(estimate[dots], y[dots], "o", color=PALETTE[0], markersize=4.5, gid="estimates")
         ax.set_yticks(y, _labels(rows), parse_math=False, fontsize=9)
         ax.set(xlim=(left, right), ylim=(len(rows) - 0.5, -0.5))
         ax.tick_params(axis="y", length=0)

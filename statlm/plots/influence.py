@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 GIVEN = ("document", "nobs")
 
 
-def plot_influence(table: pd.DataFrame, change: Hashable | None = None, ax: Axes | None = None, *, label: int = 5) -> Axes:
+def plot_influence(table: pd.DataFrame, change: Any = None, ax: Axes | None = None, *, label: int = 5) -> Axes:
     """A stem a document, in order: what leaving it out would do. The largest are named.
 
     Parameters
@@ -25,8 +24,8 @@ def plot_influence(table: pd.DataFrame, change: Hashable | None = None, ax: Axes
     table : DataFrame
         As `influence` gives it.
     change : column, optional
-        Which change to draw: a pair (response, term), ``"change"``, or ``"displacement"``; by default the first that the table has
-        after ``displacement``, or that.
+        Which change to draw: a pair (response, term), ``"change"``, or ``"displacement"``; by default the first after
+        ``displacement``, or that.
     ax : Axes, optional
         Where to draw; a new figure by default.
     label : int
@@ -79,7 +78,7 @@ def plot_influence(table: pd.DataFrame, change: Hashable | None = None, ax: Axes
             )
         ax.margins(x=0.02, y=0.16)
         ax.set_xlabel("Document, in order")
-        named = isinstance(change, tuple)
-        parts = ", ".join(str(part) for part in change if str(part)) if isinstance(change, tuple) else str(change)
-        ax.set_ylabel(f"Change of {parts} without it" if named or parts.startswith("change") else parts.capitalize(), parse_math=False)
+        name = ", ".join(str(part) for part in change if str(part)) if isinstance(change, tuple) else str(change)
+        said = f"Change of {name} without it" if isinstance(change, tuple) else name.capitalize()
+        ax.set_ylabel(said, parse_math=False)
     return ax

@@ -52,8 +52,13 @@ def house_style() -> Iterator[None]:
         "savefig.dpi": 200,
         "figure.dpi": 110,
     }
+    interactive = mpl.is_interactive()
     with mpl.rc_context(settings):
-        yield
+        try:
+            yield
+        finally:
+            interactive = mpl.is_interactive()
+    mpl.interactive(interactive)  # a notebook's backend, loaded by the first picture inside, turns it on to show the next
 
 
 def segments(ax: Axes, rows: Array, low: Array, high: Array, colour: str) -> None:

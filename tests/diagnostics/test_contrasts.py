@@ -93,3 +93,18 @@ def test_what_cannot_be_contrasted_is_refused(fit, true, impossible):
 def test_contexts_that_differ_only_beyond_the_memory_are_refused_with_the_reason(fit):
     with pytest.raises(NoEstimate, match="looks 1 tokens back"):
         slm.contrast(fit, ["ab", "cb", "db"], "a", "c")
+
+
+def test_differences_that_are_rounding_errors_have_no_standard_error():
+    """The model sees two words, which each pair shares: it is one context twice."""
+    text = "she said that he knew that we saw that it was. " * 30
+    fit = slm.NGram(n=3, smoothing="kneser-ney").fit(slm.Corpus.from_text(text, slm.Words()))
+    verbs = ["said", "knew", "saw", "was"]
+    with pytest.raises(NoEstimate, match="All 12 differences"):
+        slm.contrast(
+            fit,
+            [f"{who} {verb} that" for verb in verbs for who in ("he", "she", "it")],
+            "he",
+            "it",
+            against=[f"we {verb} that" for verb in verbs for _ in range(3)],
+        )

@@ -66,7 +66,8 @@ def test_the_picture_has_the_tokens_and_the_mean_of_the_heads(decoder):
     shown = np.nan_to_num(ax.get_images()[0].get_array().filled(0))
     mean = table[table.layer == 1].pivot_table(index="place", columns="seen", values="weight", aggfunc="sum").fillna(0) / 2
     assert_allclose(shown, mean.to_numpy(), rtol=1e-6)
-    assert plot_attention(table, layer=1, head=1, ax=Figure().add_subplot()).get_title() == "Layer 1, head 1"
+    one = plot_attention(table, layer=1, head=1, ax=Figure().add_subplot())
+    assert one.get_title(loc="left") == "Layer 1, head 1"
 
 
 def test_what_has_no_attention_is_refused(decoder):

@@ -60,8 +60,7 @@ def test_what_the_verbs_give_is_drawn(ax):
     fit = slm.SoftmaxRegression(lags=1).fit(slm.Corpus.from_text("abracadabra" * 20))
     plot_coefficients(fit.tidy(), ax, top=2)
     assert len(ax.get_yticklabels()) == 2
-    plot_coefficients(fit.conf_int(), Figure().add_subplot()).figure.canvas.draw()
-    plot_coefficients(fit.marginal_effects(1), Figure().add_subplot()).figure.canvas.draw()
+    plot_coefficients(fit.functional(lambda b: b[:2]), Figure().add_subplot()).figure.canvas.draw()
 
 
 def test_what_is_no_table_of_intervals_is_refused(ax):
@@ -83,6 +82,18 @@ def test_a_stem_a_document_and_the_largest_are_named(ax):
     assert ax.get_ylabel() == "Change of b without it"
     assert plot_influence(table, "displacement", Figure().add_subplot()).get_ylabel() == "Displacement"
     ax.figure.canvas.draw()
+
+
+def test_a_backend_that_is_loaded_inside_the_style_keeps_notebooks_interactive():
+    import matplotlib
+
+    before = matplotlib.is_interactive()
+    try:
+        with slm.plots.house_style():
+            matplotlib.interactive(not before)
+        assert matplotlib.is_interactive() is not before
+    finally:
+        matplotlib.interactive(before)
 
 
 def test_an_influence_that_is_not_there_is_refused(ax):
