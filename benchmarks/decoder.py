@@ -188,13 +188,18 @@ def main() -> None:
         "transformers, not cached": transformers_samples(types, DRAWN, False),
     }
     for name, rate in peers.items():
-        print(f"           {name}: " + ("not installed" if rate is None else f"{rate:,.0f} tokens a second, ratio {mine / rate:.1f}"))
+        print(
+            f"           {name}: "
+            + ("not installed" if rate is None else f"{rate:,.0f} tokens a second, ratio {mine / rate:.1f}")
+        )
 
     for minutes in asked.minutes:
         fit = slm.TransformerDecoder(time=60 * minutes).fit(train)
         held = fit.on(test)
         low, high = np.log(held.perplexity_interval())
-        print(f"statlm     {minutes:g} minutes, {fit.report.iterations:,} steps: {held.entropy:.4f} nats ({low:.4f} to {high:.4f})")
+        print(
+            f"statlm     {minutes:g} minutes, {fit.report.iterations:,} steps: {held.entropy:.4f} nats ({low:.4f} to {high:.4f})"
+        )
 
 
 if __name__ == "__main__":

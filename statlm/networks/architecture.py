@@ -142,6 +142,11 @@ class Architecture:
         """Length of the hidden feed-forward vector."""
         return 4 * self.width if self.hidden is None else self.hidden
 
+    @property
+    def norm_parameters(self) -> int:
+        """Number of gains and shifts of one normalisation."""
+        return {"none": 0, "rms": 1, "layer": 1 + self.bias}[self.norm] * self.width * self.affine
+
     def count_parameters(self, embedded: int, predicted: int | None = None) -> int:
         """Number of weights, tied ones once.
 
@@ -161,8 +166,7 @@ class Architecture:
         predicted = embedded if predicted is None else predicted
         width, hidden = self.width, self.hidden_width
         matrices = 3 if self.activation == "swiglu" else 2
-        gains = {"none": 0, "rms": 1, "layer": 1 + self.bias}[self.norm]
-        norm = gains * width * self.affine
+        norm = self.norm_parameters
         attention = 4 * width * width + 4 * width * self.bias
         feed_forward = matrices * width * hidden + ((matrices - 1) * hidden + width) * self.bias
         gate = self.experts * width if self.experts > 1 else 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from statlm.networks.architecture import Architecture
+from statlm.numerics.types import Array
 
 # Letters in the comments on shapes: B documents or windows, T places, D width, H heads, d = D / H, E experts, V tokens.
 
@@ -30,9 +32,9 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(embedded, a.width)
         self.lagged = nn.ModuleList(nn.Embedding(embedded, a.width) for _ in range(a.lags))
         self.places = nn.Embedding(a.context, a.width) if a.positions == "learned" else None
-        self.embedding_norm = _norm(a) if a.embedding_norm else None
+        self.embedding_norm = normalisation(a) if a.embedding_norm else None
         self.blocks = nn.ModuleList(Block(a) for _ in range(a.layers))
-        self.norm = _norm(a)
+        self.norm = normalisation(a)
         self.head = None if a.tied else nn.Linear(a.width, predicted, bias=False)
         self.intercepts = nn.Parameter(torch.zeros(predicted)) if a.head_bias else None
         self.dropout = nn.Dropout(a.dropout)
@@ -67,10 +69,10 @@ class Decoder(nn.Module):
 
     def embed(self, ids: Tensor, unknown: bool = False) -> Tensor:
         """(B, T) ids -> (B, T, D) sums of the embeddings of a token, of those before it, and of its place."""
-        x = _looked_up(self.embedding, ids, unknown)
+        x = looked_up(self.embedding, ids, unknown)
         for lag, table in enumerate(self.lagged, start=1):
             assert isinstance(table, nn.Embedding)  # ModuleList forgets
-            earlier = _looked_up(table, ids[:, :-lag], unknown)  # (B, T - lag, D)
+            earlier = looked_up(table, ids[:, :-lag], unknown)  # (B, T - lag, D)
             x = x + F.pad(earlier, (0, 0, lag, 0))[:, : ids.shape[1]]
         if self.places is not None:
             x = x + self.places.weight[: ids.shape[1]]
@@ -89,10 +91,10 @@ class Block(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.attention_norm = _norm(a)
+        self.attention_norm = normalisation(a)
         self.attention = Attention(a)
-        self.feed_forward_norm = _norm(a)
-        self.feed_forward = Experts(a) if a.experts > 1 else FeedForward(a)
+        self.feed_forward_norm = normalisation(a)
+        self.feed_forward = feed_forward_map(a)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, visible: Tensor | None) -> Tensor:
         x = x + self.attention(self.attention_norm(x), cosine, sine, visible)
@@ -116,7 +118,7 @@ class Attention(nn.Module):
         if self.normalised:
             q, k = F.rms_norm(q, q.shape[-1:], eps=EPSILON), F.rms_norm(k, k.shape[-1:], eps=EPSILON)
         if self.rotary:
-            q, k = _turned(q, cosine, sine), _turned(k, cosine, sine)
+            q, k = turned(q, cosine, sine), turned(k, cosine, sine)
         rate = self.rate if self.training else 0.0
         # (B, H, T, d) x (B, H, d, T) -> (B, H, T, T) weights; x (B, H, T, d) -> (B, H, T, d)
         y = F.scaled_dot_product_attention(q, k, v, visible, dropout_p=rate, is_causal=visible is None)
@@ -166,6 +168,28 @@ class Experts(nn.Module):
         return out.view_as(x)
 
 
+def restored(architecture: Architecture, weights: dict[str, Array], predicted: int) -> Decoder:
+    """A decoder with these weights, in their precision and in evaluation mode."""
+    with torch.random.fork_rng(devices=[]):
+        network = Decoder(architecture, len(weights["embedding.weight"]), predicted)
+    loaded(network, weights)
+    return network
+
+
+@torch.no_grad()
+def loaded(network: nn.Module, weights: dict[str, Array]) -> None:
+    """Give a network weights by name and their precision, and set it to evaluation."""
+    network.to(torch.from_numpy(np.array(next(iter(weights.values())))).dtype)
+    for name, parameter in network.named_parameters():
+        parameter.copy_(torch.from_numpy(np.array(weights[name])))
+    network.eval()
+
+
+def feed_forward_map(a: Architecture) -> nn.Module:
+    """One feed-forward map, or several to choose among."""
+    return Experts(a) if a.experts > 1 else FeedForward(a)
+
+
 def imbalance(network: nn.Module) -> Tensor | None:
     """Sum over blocks of the imbalance of the experts in the last training batch; None for a dense network."""
     parts = [m.imbalance for m in network.modules() if isinstance(m, Experts) and m.imbalance is not None]
@@ -205,7 +229,8 @@ def initialise(network: Decoder) -> None:
             parameter.uniform_(-spread, spread)
 
 
-def _norm(a: Architecture) -> nn.Module:
+def normalisation(a: Architecture) -> nn.Module:
+    """The normalisation of vectors."""
     if a.norm == "none":
         return nn.Identity()
     if a.norm == "layer":
@@ -213,7 +238,7 @@ def _norm(a: Architecture) -> nn.Module:
     return nn.RMSNorm(a.width, eps=EPSILON, elementwise_affine=a.affine)
 
 
-def _looked_up(table: nn.Embedding, ids: Tensor, unknown: bool) -> Tensor:
+def looked_up(table: nn.Embedding, ids: Tensor, unknown: bool) -> Tensor:
     """Rows of an embedding; zeros where the id is -1."""
     return table(ids.clamp_min(0)) * (ids >= 0).unsqueeze(-1) if unknown else table(ids)
 
@@ -226,7 +251,7 @@ def _rotations(a: Architecture) -> Tensor:
     return torch.stack([angle.cos(), angle.sin()])
 
 
-def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+def turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """(..., T, d) vectors, each pair of numbers turned by the angle of its place."""
     first, second = x.chunk(2, -1)
     return torch.cat((first * cosine - second * sine, second * cosine + first * sine), -1)

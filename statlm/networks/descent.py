@@ -25,7 +25,7 @@ from statlm.numerics.types import Array
 
 CHECKPOINT_EVERY = 60.0  # seconds
 BETAS, EPS = (0.9, 0.95), 1e-10
-MATRICES = ("query_key_value", "out", "up", "gate", "down")  # what Muon orthogonalises
+MATRICES = ("query_key_value", "query", "key_value", "out", "up", "gate", "down")  # what Muon orthogonalises
 
 
 class Progress(Protocol):
@@ -73,6 +73,7 @@ def descend(
     balance: float = 0.0,
     held_out: Callable[[], tuple[float, float]] | None = None,
     checkpoint: Checkpoint | None = None,
+    tensors: Callable[[Windows, torch.device], tuple[Tensor, Tensor, Tensor | None]] | None = None,
     progress: Progress | None = None,
 ) -> Descended:
     """Fit the weights of a network, in place.
@@ -94,6 +95,8 @@ def descend(
         Mean loss on held-out text and its standard error, at the network's present weights.
     checkpoint : Checkpoint, optional
         Where the state is written now and then, and read from at the start.
+    tensors : callable, optional
+        What is read, what is to be predicted (-1 elsewhere) and what sees what in a batch of windows; by default the next tokens.
     progress : Progress, optional
 
     Raises
@@ -108,6 +111,7 @@ def descend(
     if checkpoint is not None:
         state.restore(checkpoint)
     budget = training.nsteps
+    read = tensors or (lambda windows, where: _tensors(windows, stream, prefix, where))
     run = torch.compile(network) if training.compiled else network
     unknown = bool((stream.ids < 0).any())
     batches = _batches(stream, context, training, state.step * training.accumulate)
@@ -125,7 +129,7 @@ def descend(
                     group["lr"] = rate * scale
             torch.manual_seed(_seed(training.seed, state.step))  # dropout of this step, whatever came before
             for _ in range(training.accumulate):
-                inputs, targets, visible = _tensors(next(batches), stream, prefix, device)
+                inputs, targets, visible = read(next(batches), device)
                 with _precision(training, device):
                     logits = run(inputs, visible, unknown)
                     nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=-1)
@@ -366,7 +370,12 @@ def _optimizers(network: nn.Module, training: Training) -> list[torch.optim.Opti
 
 def _is_matrix(name: str) -> bool:
     parts = name.split(".")
-    return name.startswith("blocks.") and parts[-1] == "weight" and parts[-2] in MATRICES and "feed_forward.gate" not in name
+    return (
+        name.startswith(("blocks.", "answering."))
+        and parts[-1] == "weight"
+        and parts[-2] in MATRICES
+        and "feed_forward.gate" not in name
+    )
 
 
 def _batches(stream: Stream, context: int, training: Training, skip: int) -> Iterator[Windows]:

@@ -96,7 +96,12 @@ class Bar:
         self.task = self.progress.add_task("", total=1.0, loss="")
 
     def __enter__(self) -> Bar:
-        self.progress.start()
+        from rich.errors import LiveError
+
+        try:
+            self.progress.start()
+        except LiveError:  # another bar is on the screen, and goes on
+            self.progress.disable = True
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -55,8 +57,18 @@ def loglike_obs(network: Decoder, stream: Stream, windows: Windows, *, predicted
 
 
 @torch.inference_mode()
-def logprobs(network: Decoder, rows: list[Array], *, predicted: int, prefix: bool = False) -> Array:
-    """(m, V) log-probabilities of the token after each row of network ids, nats; with a prefix mask all of a row is given."""
+def logprobs(
+    network: Decoder,
+    rows: Sequence[Sequence[int] | Array],
+    *,
+    predicted: int,
+    prefix: bool = False,
+    asked: Sequence[int] | None = None,
+) -> Array:
+    """(m, V) log-probabilities of the token after each row of network ids, nats.
+
+    With a prefix mask all of a row is given, or its first `asked` places.
+    """
     device = next(network.parameters()).device
     result = np.empty((len(rows), predicted))
     lengths = np.array([len(row) for row in rows])
@@ -68,7 +80,8 @@ def logprobs(network: Decoder, rows: list[Array], *, predicted: int, prefix: boo
         for i, row in enumerate(chosen):
             inputs[i, : lengths[row]] = rows[row]
         read = torch.from_numpy(inputs).to(device)
-        visible = visibility(lengths[chosen], inputs.shape[1], device) if prefix else None
+        given = lengths[chosen] if asked is None else np.asarray(asked)[chosen]
+        visible = visibility(given, inputs.shape[1], device) if prefix or asked is not None else None
         features = network.features(read, visible, bool((inputs < 0).any()))  # (b, T, D)
         last = features[torch.arange(len(chosen)), torch.from_numpy(lengths[chosen] - 1)]  # (b, D)
         result[chosen] = torch.log_softmax(network.logits(last).double(), -1).cpu().numpy()

@@ -24,7 +24,15 @@ from statlm.text.datasets.shakespeare import SHAKESPEARE
 def test_every_data_set_says_what_it_is_and_how_to_cite_it():
     table = datasets.describe()
     assert table["name"].tolist() == datasets.names() == sorted(datasets.names())
-    assert set(datasets.names()) == {"addition", "column_addition", "dom_casmurro", "markov", "python_docs", "shakespeare", "sotu"}
+    assert set(datasets.names()) == {
+        "addition",
+        "column_addition",
+        "dom_casmurro",
+        "markov",
+        "python_docs",
+        "shakespeare",
+        "sotu",
+    }
     for column in ("title", "license", "citation"):
         assert table[column].str.len().min() > 5
     by_name = table.set_index("name")
@@ -35,7 +43,7 @@ def test_every_data_set_says_what_it_is_and_how_to_cite_it():
 
 
 def test_an_unknown_name_is_answered_with_the_names():
-    message = r"There is no data set 'brown'\. The names are addition, dom_casmurro, markov, python_docs, shakespeare, sotu"
+    message = r"There is no data set 'brown'\. The names are addition, column_addition, dom_casmurro, markov"
     with pytest.raises(SpecificationError, match=message):
         datasets.load("brown")
 

@@ -166,11 +166,11 @@ class NGramLikelihood:
         with np.errstate(divide="ignore"):
             delta[self._reference] = 1.0 / curvature.constant
         total = np.bincount(table.row_of_cell, weights=delta, minlength=table.ncontexts)
-        bounded = np.where(np.isfinite(delta), delta, 0.0)  # of a left-out cell without observations, which has no score to weigh
+        bounded = np.where(
+            np.isfinite(delta), delta, 0.0
+        )  # of a left-out cell without observations, which has no score to weigh
         cell = self._place[1]
-        return CellForm(
-            np.where(cell >= 0, cell, table.ncells), bounded / p**2, bounded / p, total, table.row_of_cell
-        )
+        return CellForm(np.where(cell >= 0, cell, table.ncells), bounded / p**2, bounded / p, total, table.row_of_cell)
 
     def prominence(self) -> Array:
         """(p,) training counts of the parameters' cells: the summary shows the largest."""

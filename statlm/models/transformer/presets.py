@@ -35,6 +35,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "clip": 1.0,
         "batch": 64 * 256,
     },
+    # Addition of numbers column by column: a prefix mask over prompts of at most nine places.
+    "alga": _GPT2
+    | {
+        "layers": 2,
+        "heads": 2,
+        "width": 64,
+        "context": 9,
+        "tied": False,
+        "activation": "gelu",
+        "prefix": True,
+    },
     # nanoGPT's recipe for a processor: three minutes on Shakespeare's characters.
     "nanogpt-cpu": _GPT2
     | {

@@ -89,7 +89,7 @@ class TransformerDecoder(Architecture, Training):
         Parameters
         ----------
         name : str
-            "gpt2" (small), "gpt4r", or "nanogpt-cpu".
+            "gpt2" (small), "gpt4r", "alga" or "nanogpt-cpu".
         **changes
             Settings that replace the published ones.
 
@@ -202,7 +202,6 @@ class TransformerDecoder(Architecture, Training):
     ) -> Fit:
         from statlm.networks import descent, full_batch, scoring
         from statlm.networks.checkpoint import Checkpoint
-        from statlm.networks.decoder import Decoder
         from statlm.networks.fitting import fit_network
         from statlm.networks.windows import Stream, evaluation_windows
 
@@ -249,13 +248,13 @@ class TransformerDecoder(Architecture, Training):
             )
 
         fitted = fit_network(
-            lambda: Decoder(self.architecture, embedded, size),
+            lambda: self._network(embedded, size, bos),
             self,
             method,
             weights=None if start is None else start.weights,
             rank=rank,
         )
-        likelihood = DecoderLikelihood(
+        likelihood = self._likelihood(
             corpus,
             self.architecture,
             fitted.weights,
@@ -267,6 +266,14 @@ class TransformerDecoder(Architecture, Training):
             fitted.dof,
         )
         return Fit(self, likelihood, self._report(fitted.descended, corpus, start, rank))
+
+    def _network(self, embedded: int, predicted: int, bos: int) -> Decoder:
+        from statlm.networks.decoder import Decoder
+
+        return Decoder(self.architecture, embedded, predicted)
+
+    def _likelihood(self, *parts: Any) -> DecoderLikelihood:
+        return DecoderLikelihood(*parts)
 
     def _prior_precision(self, corpus: Corpus) -> float:
         """Of the normal prior whose mode the weight decay aims at; 0 where a decay is not that of a prior."""
@@ -281,7 +288,7 @@ class TransformerDecoder(Architecture, Training):
         """The likelihood of a saved fit; the inverse of `DecoderLikelihood.state`."""
         try:
             weights = {name.removeprefix("weights."): a for name, a in arrays.items() if name.startswith("weights.")}
-            likelihood = DecoderLikelihood(
+            likelihood = self._likelihood(
                 corpus,
                 self.architecture,
                 {name: weights[name] for name in settings["order"]},
@@ -294,7 +301,7 @@ class TransformerDecoder(Architecture, Training):
             )
         except KeyError as error:
             raise DamagedFile(f"The saved decoder lacks {error}. Save the fit again.") from error
-        expected = self.architecture.count_parameters(likelihood.embedded, likelihood.predicted)
+        expected = self.count_parameters(likelihood.embedded, likelihood.predicted)
         stored = sum(w.size for w in weights.values())
         if stored != expected:
             raise DamagedFile(

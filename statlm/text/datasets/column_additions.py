@@ -18,12 +18,13 @@ LARGEST = 19  # two nines and a carry
 
 
 def column_addition(*, without: Sequence[int] = (), eos: bool = True) -> Generated:
-    """The prompts that adding two numbers by columns can meet, with their answers: 100 for the first column, 2,000 for later ones.
+    """The 2,100 prompts that adding two numbers by columns can meet, with their answers.
 
-    Numbers are added from right to left. The prompt of the first column is its two digits, "ab"; that of a later one is the sum of the
-    column before, the letter C and the two digits, "sCab". The answer is the sum of the column, with a carry if s is 10 or more. Digits
-    of the result are the last digits of these sums. Whoever answers all 2,100 prompts correctly adds numbers of every length
-    correctly, by induction over columns: a column's answer is the only thing that the next prompt needs.
+    Numbers are added from right to left. The prompt of the first column is its two digits, "ab" (100 of them); that of a
+    later one is the sum of the column before, the letter C and the two digits, "sCab" (2,000). The answer is the sum of
+    the column, with a carry if s is 10 or more. Digits of the result are the last digits of these sums. Whoever answers
+    all 2,100 prompts correctly adds numbers of every length correctly, by induction over columns: a column's answer is
+    the only thing that the next prompt needs.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ def column_addition(*, without: Sequence[int] = (), eos: bool = True) -> Generat
     Returns
     -------
     Generated
-        The corpus, a document a prompt, which is given, and its answer; and `truth`, a DataFrame with a row a document: prompt, answer
-        (strings), previous (the previous sum, -1 for a first column), a, b.
+        The corpus, a document a prompt, which is given, and its answer; and `truth`, a DataFrame with a row a document:
+        prompt, answer (strings), previous (the previous sum, -1 for a first column), a, b.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def column_addition(*, without: Sequence[int] = (), eos: bool = True) -> Generat
     >>> drawn.truth.iloc[[34, -1]][["prompt", "answer"]].to_numpy().tolist()
     [['34', '7'], ['19C99', '19']]
     >>> drawn.corpus.ndocuments, drawn.corpus.text(34)
-    (2100, '347')
+    (2100, '347<eos>')
     >>> column_addition(without=[19]).corpus.ndocuments
     2000
     """
