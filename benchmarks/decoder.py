@@ -146,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=110)
+    parser.add_argument("--steps", type=int, default=105)
     parser.add_argument("--minutes", type=float, nargs="*", default=[])
     parser.add_argument("--recipe-steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

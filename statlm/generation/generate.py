@@ -288,7 +288,7 @@ def extend(
             drawn = np.arange(len(rows)), ids
             records.append((rows, ids, under_model[drawn], under_sampler[drawn]))
             step += 1
-            active = (limits[rows] > step) & ~np.isin(ids, ends)
+            active = (limits[rows] > step) & (ids[:, None] != ends).all(axis=1)
             rows = rows[active]
             if len(rows):
                 reader.read(ids, active)

@@ -66,10 +66,10 @@ class CachedReader:
     def logprobs(self) -> Array:
         """(m, V) log-probabilities of the next token of each document, nats."""
         if len(self.lanes) == 1:
-            return log_softmax(self.lanes[0].logits.astype(float), axis=1)
+            return _normalised(self.lanes[0].logits)
         result = np.empty((self.nrows, self.layers.predicted))
         for lane in self.lanes:
-            result[lane.rows] = log_softmax(lane.logits.astype(float), axis=1)
+            result[lane.rows] = _normalised(lane.logits)
         return result
 
     def read(self, ids: Array, kept: Array) -> None:
@@ -182,21 +182,22 @@ class _Layers:
         a = self.a
         m, t, D = h.shape
         joint = self._linear(h, f"blocks.{layer}.attention.query_key_value").reshape(m, t, 3, a.heads, self.d)
-        q, k, v = joint.transpose(2, 0, 3, 1, 4)  # 3 of (m, H, t, d)
+        joint = joint.transpose(2, 0, 3, 1, 4)  # 3 of (m, H, t, d)
+        matched, v = joint[:2], joint[2]  # queries and keys go the same way
         if a.query_key_norm:
-            q, k = _scaled(q), _scaled(k)
+            matched = _scaled(matched)
         if a.positions == "rotary":
-            cosine, sine = self.cosine[before:after], self.sine[before:after]
-            q, k = _turned(q, cosine, sine), _turned(k, cosine, sine)
+            matched = _turned(matched, self.cosine[before:after], self.sine[before:after])
+        q, k = matched
         lane.keys[layer, :, :, before:after] = k
         lane.values[layer, :, :, before:after] = v
         keys, values = lane.keys[layer, :, :, :after], lane.values[layer, :, :, :after]
         scores = (q * self.scale) @ keys.swapaxes(2, 3)  # (m, H, t, d) x (m, H, d, n) -> (m, H, t, n)
         if t > 1 and not given:
             scores[..., np.arange(after) > np.arange(before, after)[:, None]] = -np.inf
-        scores -= scores.max(axis=-1, keepdims=True)
+        scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
         weights = np.exp(scores, out=scores)
-        weights /= weights.sum(axis=-1, keepdims=True)
+        weights /= np.add.reduce(weights, axis=-1, keepdims=True)
         return (weights @ values).swapaxes(1, 2).reshape(m, t, D)
 
     def _feed_forward(self, h: Array, name: str) -> Array:
@@ -223,7 +224,8 @@ class _Layers:
         return out.reshape(h.shape)
 
     def _linear(self, x: Array, name: str) -> Array:
-        y: Array = x @ self.w[name + ".weight"]
+        weight = self.w[name + ".weight"]
+        y: Array = (x.reshape(-1, weight.shape[0]) @ weight).reshape(*x.shape[:-1], -1)  # one product, not one a document
         return y + self.w[name + ".bias"] if self.a.bias else y
 
     def _norm(self, x: Array, name: str) -> Array:
@@ -247,10 +249,20 @@ def _rows(table: Array, ids: Array) -> Array:
     return found
 
 
+def _normalised(logits: Array) -> Array:
+    """(m, V) logits -> log-probabilities in float64."""
+    shifted = logits.astype(float)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
+
+
 def _scaled(x: Array) -> Array:
     """Vectors over their root mean square."""
-    square = np.einsum("...d,...d->...", x, x)[..., None]
-    scaled: Array = x / np.sqrt(square / x.dtype.type(x.shape[-1]) + x.dtype.type(EPSILON))
+    square = np.add.reduce(x * x, axis=-1, keepdims=True)
+    square *= x.dtype.type(1 / x.shape[-1])
+    square += x.dtype.type(EPSILON)
+    scaled: Array = x / np.sqrt(square, out=square)
     return scaled
 
 
@@ -258,7 +270,10 @@ def _turned(x: Array, cosine: Array, sine: Array) -> Array:
     """(..., t, d) vectors, each pair of numbers turned by the angle of its place."""
     half = x.shape[-1] // 2
     first, second = x[..., :half], x[..., half:]
-    return np.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)
+    result = np.empty_like(x)
+    np.subtract(first * cosine, second * sine, out=result[..., :half])
+    np.add(second * cosine, first * sine, out=result[..., half:])
+    return result
 
 
 def _activated(x: Array, activation: str) -> Array:

@@ -23,6 +23,7 @@ INTERCEPT_PRIORITY = 100.0
 MAX_FIRTH = 5000  # coefficients: each step inverts their information, 0.2 GB
 # Gradient norms an observation at which a step that is still large raises the suspicion that the maximum is at infinity.
 SUSPICIONS = (1e-6, 1e-8, 0.0)
+FLAT = 1e-9  # a gradient below this is no reason to go on
 PATIENCE = 30  # steps after which steps that are still large are suspect whatever the gradient
 
 
@@ -181,9 +182,15 @@ def _maximise(
 
 def _finished(optimum: Optimum, data: GroupedLogit, directions: tuple[Array, ...], iterations: int) -> Estimate:
     if not optimum.converged:
+        flat = optimum.gradient_norm < FLAT
+        still = (
+            f"the gradient is {optimum.gradient_norm:.2g} an observation, and yet the last step moved a linear predictor by "
+            f"{optimum.step:.2g}, so coefficients run off where no single cell forces them to"
+            if flat
+            else f"the largest gradient entry is still {optimum.gradient_norm:.2g} an observation (1e-9 is asked)"
+        )
         raise NoEstimate(
-            f"The fit did not converge in {iterations} Newton steps: the largest gradient entry is still "
-            f"{optimum.gradient_norm:.2g} an observation (1e-9 is asked). Use fewer lags or terms, merge rare types "
-            "(min_count=), or add penalty='ridge'."
+            f"The fit did not converge in {iterations} Newton steps: {still}. Use fewer lags or terms, merge rare types "
+            "(min_count=), or add penalty='ridge' or 'firth'."
         )
     return Estimate(optimum.coefficients, data.free, directions, iterations, optimum.gradient_norm, optimum.converged)
