@@ -56,7 +56,9 @@ class Architecture:
     balance : float
         Weight of the penalty that keeps the experts equally loaded (Fedus et al. 2022); only with several experts.
     dropout : float
-        Share of activations set to 0 in training, never in evaluation.
+        Share of activations set to 0 in training, never in evaluation: of the embeddings and of what blocks add to the stream.
+    attention_dropout : float
+        The same of the weights of attention, as in GPT-2; a processor then takes twice as long over attention.
     prefix : bool
         Whether the *given* tokens of a document see each other in both directions (Liu et al. 2018): for p(answer | question).
     initialisation : "zero-output" or "gpt2"
@@ -95,6 +97,7 @@ class Architecture:
     experts_per_token: int = 1
     balance: float = 0.01
     dropout: float = 0.0
+    attention_dropout: float = 0.0
     prefix: bool = False
     initialisation: str = "zero-output"
 
@@ -132,8 +135,11 @@ class Architecture:
             raise SpecificationError(
                 f"experts_per_token={self.experts_per_token} is more than there are (experts={self.experts})."
             )
-        if not 0 <= self.dropout < 1:
-            raise SpecificationError(f"dropout={self.dropout!r} is a share of the activations: choose 0 up to below 1.")
+        for name in ("dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SpecificationError(
+                    f"{name}={getattr(self, name)!r} is a share of the activations: choose 0 up to below 1."
+                )
         if not self.balance >= 0:
             raise SpecificationError(f"balance={self.balance!r} is the weight of a penalty: choose 0 or more.")
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from statlm.networks.architecture import Architecture
+from statlm.networks.dropout import Dropout
 from statlm.numerics.types import Array
 
 # Letters in the comments on shapes: B documents or windows, T places, D width, H heads, d = D / H, E experts, V tokens.
@@ -37,7 +38,7 @@ class Decoder(nn.Module):
         self.norm = normalisation(a)
         self.head = None if a.tied else nn.Linear(a.width, predicted, bias=False)
         self.intercepts = nn.Parameter(torch.zeros(predicted)) if a.head_bias else None
-        self.dropout = nn.Dropout(a.dropout)
+        self.dropout = Dropout(a.dropout)
         self.rotations = _rotations(a)  # (2, T, d / 2), in float64 until it meets the vectors
         initialise(self)
 
@@ -106,10 +107,11 @@ class Attention(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.heads, self.rotary, self.normalised, self.rate = a.heads, a.positions == "rotary", a.query_key_norm, a.dropout
+        self.heads, self.rotary, self.normalised = a.heads, a.positions == "rotary", a.query_key_norm
+        self.rate = a.attention_dropout
         self.query_key_value = nn.Linear(a.width, 3 * a.width, bias=a.bias)
         self.out = nn.Linear(a.width, a.width, bias=a.bias)
-        self.dropout = nn.Dropout(a.dropout)
+        self.dropout = Dropout(a.dropout)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, visible: Tensor | None) -> Tensor:
         B, T, D = x.shape
@@ -134,7 +136,7 @@ class FeedForward(nn.Module):
         self.up = nn.Linear(a.width, a.hidden_width, bias=a.bias)
         self.gate = nn.Linear(a.width, a.hidden_width, bias=a.bias) if a.activation == "swiglu" else None
         self.down = nn.Linear(a.hidden_width, a.width, bias=a.bias)
-        self.dropout = nn.Dropout(a.dropout)
+        self.dropout = Dropout(a.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         up = self.up(x)  # (..., D) -> (..., hidden)

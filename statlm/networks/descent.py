@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from statlm.errors import NoEstimate
 from statlm.networks.checkpoint import Checkpoint
+from statlm.networks.compilation import runner
 from statlm.networks.decoder import imbalance
 from statlm.networks.muon import Muon
 from statlm.networks.training import Training
@@ -112,7 +113,6 @@ def descend(
         state.restore(checkpoint)
     budget = training.nsteps
     read = tensors or (lambda windows, where: _tensors(windows, stream, prefix, where))
-    run = torch.compile(network) if training.compiled else network
     unknown = bool((stream.ids < 0).any())
     batches = _batches(stream, context, training, state.step * training.accumulate)
     every = max(1, (budget or 0) // training.evaluations)
@@ -121,7 +121,14 @@ def descend(
     done = state.step / budget if budget else state.seconds / float(training.time or 1.0)
     stopped: str | None = None
     network.train()
+
+    def example() -> tuple[Any, ...]:
+        inputs, _, visible = read(next(_batches(stream, context, training, 0)), device)
+        return inputs, visible, unknown
+
     with _Interruptible() as interrupt:
+        with _precision(training, device):
+            run = runner(network, training, example)
         while done < 1.0:
             scale = training.scale(state.step, done)
             for optimizer, rates in zip(optimizers, peaks, strict=True):

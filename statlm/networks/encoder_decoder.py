@@ -21,6 +21,7 @@ from statlm.networks.decoder import (
     normalisation,
     turned,
 )
+from statlm.networks.dropout import Dropout
 from statlm.numerics.types import Array
 
 # Letters in the comments on shapes: B documents, T places, D width, H heads, d = D / H.
@@ -114,11 +115,12 @@ class CrossAttention(nn.Module):
 
     def __init__(self, a: Architecture) -> None:
         super().__init__()
-        self.heads, self.rotary, self.normalised, self.rate = a.heads, a.positions == "rotary", a.query_key_norm, a.dropout
+        self.heads, self.rotary, self.normalised = a.heads, a.positions == "rotary", a.query_key_norm
+        self.rate = a.attention_dropout
         self.query = nn.Linear(a.width, a.width, bias=a.bias)
         self.key_value = nn.Linear(a.width, 2 * a.width, bias=a.bias)
         self.out = nn.Linear(a.width, a.width, bias=a.bias)
-        self.dropout = nn.Dropout(a.dropout)
+        self.dropout = Dropout(a.dropout)
 
     def forward(self, x: Tensor, question: Tensor, angles: Angles, own: Angles, asked: Tensor) -> Tensor:
         B, T, D = x.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,8 +19,9 @@ class Muon(torch.optim.Optimizer):
     r"""Steps :math:`-\eta\, U V'`, where :math:`U S V'` is the momentum of the gradient (Jordan et al. 2024).
 
     Each matrix is cut into square tiles, which are orthogonalised apart: query, key and value are tiles of one weight, and
-    the feed-forward matrices are four each. All tiles of a size are one batched product, in the precision of the weights;
-    torch's own Muon takes one matrix after the other, in bfloat16, which costs a processor more than the step itself.
+    the feed-forward matrices are four each. All tiles of a size are one batched product, in bfloat16 where the device multiplies
+    that faster (which direction a step takes needs no more digits) and in the precision of the weights elsewhere; torch's own
+    Muon takes one matrix after the other.
 
     Parameters
     ----------
@@ -68,11 +70,24 @@ class Muon(torch.optim.Optimizer):
                 direction = tiles(weight.grad.lerp(buffer, momentum))
                 by_shape.setdefault((direction.shape[1], direction.shape[2]), []).append((tiles(weight), direction))
             for pairs in by_shape.values():
-                steps = orthogonalised(torch.cat([direction for _, direction in pairs]), group["iterations"])
+                directions = torch.cat([direction for _, direction in pairs])
+                steps = orthogonalised(directions.to(_precision(directions)), group["iterations"]).to(directions.dtype)
                 for (weight, _), step in zip(pairs, steps.split([len(weight) for weight, _ in pairs]), strict=True):
                     if group["weight_decay"]:
                         weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.add_(step, alpha=-group["lr"])
+
+
+def _precision(directions: Tensor) -> torch.dtype:
+    faster = directions.is_cuda or _multiplies_bfloat16()
+    return torch.bfloat16 if directions.dtype == torch.float32 and faster else directions.dtype
+
+
+@cache
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products in bfloat16."""
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def tiles(matrix: Tensor) -> Tensor:

@@ -54,8 +54,9 @@ class Training:
     precision : "float32", "bfloat16" or "float64"
         Of the products in training; "bfloat16" keeps weights in float32. Likelihoods are evaluated in float32 or, with
         "float64", in float64.
-    compiled : bool
-        Use ``torch.compile``: worth its minute on long fits, where a compiler is installed.
+    compiled : bool, optional
+        Use ``torch.compile``, which takes half a minute the first time and then makes steps a quarter faster. By default in
+        budgets of 4 minutes and more, where a C++ compiler is found.
     device : str, optional
         Such as "cpu" or "cuda"; by default the accelerator if there is one.
     seed : int
@@ -79,7 +80,7 @@ class Training:
     patience: int | None = None
     evaluations: int = 20
     precision: str = "float32"
-    compiled: bool = False
+    compiled: bool | None = None
     device: str | None = None
     seed: int = 0
 

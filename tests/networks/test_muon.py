@@ -33,3 +33,10 @@ def test_a_step_has_spectral_norm_of_about_the_learning_rate_whatever_the_gradie
     weight.grad = 1e6 * torch.randn(8, 8, generator=torch.Generator().manual_seed(1))
     optimizer.step()
     assert 0.05 < float(torch.linalg.matrix_norm(weight.detach(), 2)) < 0.14
+
+
+def test_a_step_in_bfloat16_is_that_in_float32_to_its_digits():
+    matrices = torch.randn((3, 16, 16), generator=torch.Generator().manual_seed(2))
+    whole, half = orthogonalised(matrices, 3), orthogonalised(matrices.bfloat16(), 3).float()
+    aligned = (whole * half).sum((1, 2)) / (whole.norm(dim=(1, 2)) * half.norm(dim=(1, 2)))
+    assert float(aligned.min()) > 0.999

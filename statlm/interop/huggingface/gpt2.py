@@ -47,7 +47,7 @@ OURS = {
     "experts": 1,
     "prefix": False,
 }
-DROPOUT = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+DROPOUT = ("resid_pdrop", "embd_pdrop")
 
 
 def load_gpt2(
@@ -96,7 +96,7 @@ def load_gpt2(
 
     Notes
     -----
-    Where attention, embedding and residuals were dropped out at different rates, the highest is taken for `update`; in evaluation
+    Where embedding and residuals were dropped out at different rates, the higher is taken for `update`; in evaluation
     nothing is dropped.
 
     Examples
@@ -252,6 +252,7 @@ def _specification(config: dict[str, Any], folder: Path, stride: int | None) -> 
             activation=ACTIVATIONS[activation],
             tied=config.get("tie_word_embeddings", True),
             dropout=max(float(config.get(name, 0.1)) for name in DROPOUT),
+            attention_dropout=float(config.get("attn_pdrop", 0.1)),
             stride=stride,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -322,5 +323,6 @@ def _config(a: Architecture, rows: int, embedded: int, bos: int, eos: int | None
         "eos_token_id": eos,
         "dtype": dtype,
         **{name: a.dropout for name in DROPOUT},
+        "attn_pdrop": a.attention_dropout,
         "statlm": {"predicted": rows},
     }

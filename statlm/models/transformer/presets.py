@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _GPT2: dict[str, Any] = {
+    "dropout": 0.0,
     "lags": 0,
     "positions": "learned",
     "norm": "layer",
@@ -20,7 +21,7 @@ _GPT2: dict[str, Any] = {
 
 PRESETS: dict[str, dict[str, Any]] = {
     # Radford et al. (2019), the smallest.
-    "gpt2": _GPT2 | {"layers": 12, "heads": 12, "width": 768, "context": 1024, "dropout": 0.1},
+    "gpt2": _GPT2 | {"layers": 12, "heads": 12, "width": 768, "context": 1024, "dropout": 0.1, "attention_dropout": 0.1},
     # The character model of Shakespeare with six layers, an untied head and exact GELU.
     "gpt4r": _GPT2
     | {
@@ -31,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tied": False,
         "activation": "gelu",
         "dropout": 0.2,
+        "attention_dropout": 0.2,
         "optimizer": "adam",
         "clip": 1.0,
         "batch": 64 * 256,

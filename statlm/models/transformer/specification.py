@@ -14,6 +14,7 @@ import numpy as np
 from statlm.errors import CorpusError, DamagedFile, SpecificationError, StatlmWarning
 from statlm.fit.fit import Fit, FitReport
 from statlm.inference.perplexity_interval import mean_estimate
+from statlm.models.transformer.budget import BY_BUDGET, settings_by_budget
 from statlm.models.transformer.likelihood import DecoderLikelihood, check_stride
 from statlm.models.transformer.presets import PRESETS
 from statlm.networks.architecture import Architecture, check_whole
@@ -40,6 +41,10 @@ class TransformerDecoder(Architecture, Training):
 
     Parameters
     ----------
+    width, heads, context, dropout : optional
+        By default they follow the budget, as tokens that are read in training (15,000 a second where it is of time): up to
+        3.6 million width 128, 4 heads, context 128, no dropout; up to 12 million context 256 and dropout 0.1; from there on
+        width 192, 6 heads and dropout 0.15 as well. The specification shows what was chosen.
     stride : int, optional
         In evaluation, places by which windows advance in documents longer than the context; by default half the context.
     **settings
@@ -74,9 +79,16 @@ class TransformerDecoder(Architecture, Training):
     True
     """
 
+    width: int = BY_BUDGET
+    heads: int = BY_BUDGET
+    context: int = BY_BUDGET
+    dropout: float = BY_BUDGET
     stride: int | None = None
 
     def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in ("width", "heads", "context", "dropout")}
+        for name, value in settings_by_budget(self, given).items():
+            object.__setattr__(self, name, value)  # before anyone has seen it
         Architecture.__post_init__(self)
         Training.__post_init__(self)
         if self.stride is not None:
