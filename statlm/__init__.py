@@ -88,6 +88,8 @@ _HOME = {
     "held_out_error": "statlm.inference.held_out_error",
     "ensemble": "statlm.inference.ensemble",
     "seeded_fits": "statlm.inference.ensemble",
+    "refit_bootstrap": "statlm.inference.refit_bootstrap",
+    "mixture_errors": "statlm.inference.mixture_errors",
     "head": "statlm.models.head",
     "TorchLikelihood": "statlm.models.torch_likelihood",
     "attention": "statlm.inference.attention",

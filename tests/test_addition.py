@@ -52,7 +52,7 @@ def test_documents_are_prompts_that_are_given_and_answers_that_end():
     corpus, truth = drawn.corpus, drawn.truth
     assert corpus.ndocuments == len(truth)
     for d in (0, 99, 100, 2099):
-        assert corpus.text(d) == truth.prompt[d] + truth.answer[d] + "<eos>"
+        assert corpus.text(d) == truth.prompt[d] + truth.answer[d]
         assert corpus.given[d] == len(truth.prompt[d])
     assert corpus.nobs == sum(len(answer) + 1 for answer in truth.answer)
     assert truth.answer.tolist() == oracle(truth.prompt)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from statlm.cli.pictures import check_plot
 from statlm.cli.texts import DatasetName, Encoding, Lowercase, Split, Texts, TokenizerName, VocabularySize, read_corpus
 from statlm.errors import SpecificationError
 
@@ -79,6 +80,7 @@ def compare(
         raise SpecificationError(f"--max-n {max_n}: choose 1 or more.")
     if output is not None:
         check_suffix(output)
+    check_plot(plot)
     corpus, name = read_corpus(texts, dataset, tokenizer, vocabulary_size, lowercase, split, encoding)
     train, held_out = corpus.split(test, seed=seed)
     # Each rung of the ladder contains the one before: main effects of k lags lie between the k-gram and the (k + 1)-gram.

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from statlm.cli.pictures import check_plot, save_plot
 from statlm.cli.texts import DatasetName, Encoding, Lowercase, Split, Texts, TokenizerName, VocabularySize, read_corpus
 from statlm.errors import SpecificationError
 
@@ -37,6 +38,10 @@ def coverage(
         Path | None, typer.Option(help="Keep what is done here; a study that was stopped goes on from it.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Save the table: .csv, .html or .json.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw how far the rates are from nominal, with Monte-Carlo errors: .png, .svg or .pdf."),
+    ] = None,
 ) -> None:
     """Draw corpora from a known model, refit it to each, and tabulate coverage, bias, size and power.
 
@@ -59,6 +64,7 @@ def coverage(
 
     if output is not None:
         check_suffix(output)
+    check_plot(plot)
     if n < 2:
         raise SpecificationError(f"--n {n}: the study asks for probabilities after a context. Choose 2 or more.")
     specification: Any
@@ -97,6 +103,13 @@ def coverage(
     if output is not None:
         save_table(table, output, title, notes)
         typer.echo(f"Table saved to {os.fspath(output)}", err=True)
+    save_plot(plot, lambda: _rates(table))
+
+
+def _rates(table: Any) -> Any:
+    from statlm.plots.rates import plot_rates
+
+    return plot_rates(table)
 
 
 def _questions(truth: Any, n: int, model: str, pseudo_count: float, contexts: int, tokens: int) -> list[Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from statlm.cli.pictures import check_plot, save_plot
 from statlm.cli.texts import (
     DatasetName,
     Encoding,
@@ -19,6 +21,9 @@ from statlm.cli.texts import (
     read_like,
 )
 from statlm.errors import SpecificationError
+from statlm.text.writing import written_whole
+
+MOST_NAMES = 40  # of documents in one picture
 
 FitFolder = Annotated[Path, typer.Argument(help="Folder of a fit that `statlm fit` saved.", show_default=False)]
 CovName = Annotated[str, typer.Option(help="Standard errors: nonrobust, opg, HC0, cluster or HAC.")]
@@ -37,9 +42,11 @@ def fit(
     ridge: Annotated[float | None, typer.Option(help="Strength of a ridge penalty on a softmax regression.")] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of the coefficients of a softmax regression: embeddings.")] = None,
     layers: Annotated[int, typer.Option(help="Blocks of a transformer decoder.")] = 4,
-    heads: Annotated[int, typer.Option(help="Attention heads of a decoder.")] = 4,
-    width: Annotated[int, typer.Option(help="Length of a decoder's vectors.")] = 128,
-    context: Annotated[int, typer.Option(help="Most tokens that a decoder sees.")] = 128,
+    heads: Annotated[int | None, typer.Option(help="Attention heads of a decoder; by default as its budget suits.")] = None,
+    width: Annotated[int | None, typer.Option(help="Length of a decoder's vectors; by default as its budget suits.")] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Most tokens that a decoder sees; by default as its budget suits.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="How long to fit a decoder; sets its schedule. By default --steps.")
     ] = None,
@@ -59,6 +66,10 @@ def fit(
     split: Split = None,
     encoding: Encoding = "utf-8",
     cov: CovName = "nonrobust",
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the first coefficients, or a decoder's path to its estimate: .png, .svg or .pdf."),
+    ] = None,
 ) -> None:
     """Fit one model to a text, print its summary, and save it on request.
 
@@ -72,6 +83,7 @@ def fit(
     from statlm.models.softmax import SoftmaxRegression
     from statlm.models.transformer import TransformerDecoder
 
+    check_plot(plot)
     specification: Any
     if model == "ngram":
         specification = NGram(n, smoothing=smoothing, pseudo_count=pseudo_count)
@@ -79,11 +91,10 @@ def fit(
         penalty = None if ridge is None else "ridge"
         specification = SoftmaxRegression(lags, interactions=interactions, penalty=penalty, strength=ridge, rank=rank)
     elif model == "decoder":
+        shape: dict[str, Any] = {"heads": heads, "width": width, "context": context}
         specification = TransformerDecoder(
             layers=layers,
-            heads=heads,
-            width=width,
-            context=context,
+            **{name: value for name, value in shape.items() if value is not None},
             steps=steps if minutes is None else None,
             time=None if minutes is None else 60 * minutes,
             seed=seed,
@@ -100,6 +111,7 @@ def fit(
     if output is not None:
         fitted.save(output)
         typer.echo(f"Fit saved to {output}", err=True)
+    save_plot(plot, fitted.plot.path if model == "decoder" else partial(fitted.plot.coefficients, cov=cov))
 
 
 def summary(
@@ -107,21 +119,32 @@ def summary(
     cov: CovName = "nonrobust",
     level: Level = 0.95,
     output: Annotated[Path | None, typer.Option(help="Save instead of printing: .txt, .html or .tex.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the coefficients with their intervals: .png, .svg or .pdf.")
+    ] = None,
+    response: Annotated[str | None, typer.Option(help="In the picture, coefficients of this response only.")] = None,
+    term: Annotated[
+        str | None, typer.Option(help="In the picture, coefficients of this term only, as of that context.")
+    ] = None,
 ) -> None:
     """Print the summary of a saved fit, with the standard errors of your choice.
 
     \b
-    Example: statlm summary novel-4gram --cov cluster
+    Examples: statlm summary novel-4gram --cov cluster
+              statlm summary novel-4gram --cov cluster --plot after-e.png --term e
     """
     from statlm.models.load import load
     from statlm.report.summary import save_summary
 
-    made = load(folder).summary(cov=cov, level=level)
+    check_plot(plot)
+    fitted = load(folder)
+    made = fitted.summary(cov=cov, level=level)
     if output is None:
         typer.echo(str(made))
     else:
         save_summary(made, output)
         typer.echo(f"Summary saved to {output}", err=True)
+    save_plot(plot, partial(fitted.plot.coefficients, response=response, term=term, cov=cov, level=level))
 
 
 def perplexity(
@@ -136,6 +159,13 @@ def perplexity(
     tokens: Annotated[
         Path | None, typer.Option(help="Save a row a token (surprisal, entropy, rank) to this .csv file.")
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the loss of each document with its interval: .png, .svg or .pdf; or the first document coloured by "
+            "surprisal: .html."
+        ),
+    ] = None,
 ) -> None:
     """Score texts with a saved fit: perplexity with its interval, bits per byte, and what caused infinities.
 
@@ -149,6 +179,8 @@ def perplexity(
     from statlm.report.augment import augment
     from statlm.report.tables import save_table
 
+    coloured = plot is not None and plot.suffix == ".html"
+    check_plot(None if coloured else plot)
     fitted = load(folder)
     corpus = read_like(texts, fitted.corpus, split, encoding)
     held = fitted.on(corpus)
@@ -175,6 +207,13 @@ def perplexity(
     if tokens is not None:
         save_table(augment(held), tokens)
         typer.echo(f"Tokens saved to {tokens}", err=True)
+    if coloured and plot is not None:
+        with written_whole(plot) as part:
+            part.write_text(f'<!doctype html>\n<meta charset="utf-8">\n{held.plot.surprisal()}\n', encoding="utf-8")
+        typer.echo(f"Coloured text saved to {plot}", err=True)
+    else:
+        by = corpus.documents["name"] if corpus.ndocuments <= MOST_NAMES else "document"
+        save_plot(plot, partial(held.plot.groups, by, level=level, dependence=dependence))
 
 
 def generate(
@@ -189,6 +228,10 @@ def generate(
     log_probabilities: Annotated[
         bool, typer.Option("--log-probabilities", help="Print what was drawn, token by token.")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw what the settings make of the first token's probabilities: .png, .svg or .pdf."),
+    ] = None,
 ) -> None:
     """Continue a text with a saved fit.
 
@@ -197,7 +240,9 @@ def generate(
     """
     from statlm.models.load import load
 
-    drawn = load(folder).generate(
+    check_plot(plot)
+    fitted = load(folder)
+    drawn = fitted.generate(
         prompt,
         max_tokens=max_tokens,
         temperature=temperature,
@@ -211,3 +256,4 @@ def generate(
         typer.echo(f"[{number}] log-probability {model:.3f} nats under the model, {sampler:.3f} under the sampler", err=True)
     if log_probabilities:
         typer.echo(drawn.table.to_string(index=False))
+    save_plot(plot, partial(fitted.plot.sampler, prompt, temperature=temperature, top_k=top_k, top_p=top_p))

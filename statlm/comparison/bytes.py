@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statlm.comparison.compare import named_models
+from statlm.comparison.compare import conventions, named_models
 from statlm.covariance.clustered import check_clusters
 from statlm.errors import CorpusError, NoEstimate, NotComparable, SpecificationError
 from statlm.inference.perplexity_interval import MeanEstimate
@@ -56,7 +56,8 @@ def compare_bytes(
     DataFrame
         A row a model, best first: ``nobs`` (tokens), ``bytes``, ``bits_per_byte`` with ``conf_low`` and ``conf_high``,
         ``impossible`` (tokens of probability 0), and the paired ``difference`` from the best in bits a byte (positive: worse)
-        with ``std_error`` and ``p_value``. ``attrs["notes"]`` says what was assumed, and which tokens lose part of the text.
+        with ``std_error`` and ``p_value``. ``attrs["notes"]`` says what was assumed, which tokens lose part of the text, and how
+        models that read a bounded context did so.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def compare_bytes(
             columns[column].append(value)
     for column, filled in columns.items():
         table[column] = filled
-    table.attrs["notes"] = _notes(scored, documents, level, unknown)
+    table.attrs["notes"] = _notes(scored, documents, level, unknown) + conventions(named)
     return table
 
 

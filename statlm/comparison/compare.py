@@ -159,10 +159,10 @@ def _held_out(
             columns[column].append(value)
     for column, filled in columns.items():
         table[column] = filled
-    return table, _notes(table, best, dependence, level) + _conventions(evaluations)
+    return table, _notes(table, best, dependence, level) + conventions(evaluations)
 
 
-def _conventions(evaluations: Mapping[str, Predictive]) -> list[str]:
+def conventions(evaluations: Mapping[str, Predictive]) -> list[str]:
     """How models that read a bounded context read this corpus, each convention once."""
     models: dict[str, list[str]] = {}
     for name, model in evaluations.items():

@@ -49,7 +49,7 @@ def information_matrix_test(
     method : "chi2", "bootstrap" or "both"
         Reference distribution. The chi-square of this form rejects true models far too often unless there are many
         observations to an indicator. The bootstrap (Horowitz 1994) draws texts from the fit, refits, and refers the
-        chi-square p-value to theirs; with very few observations it errs on the side of not rejecting. With "both" the
+        chi-square p-value to theirs; with very few observations it errs on the side of not rejecting (see Notes). With "both" the
         p-value is the bootstrap's, and the details have both.
     replicates : int
         Texts drawn, at least 19.
@@ -80,6 +80,12 @@ def information_matrix_test(
     which names the alternative. Dependence within documents that the contexts do not carry is a failure of the model that
     this test finds only where it shows in the variance of single scores; `stationarity_test` and `overdispersion_test` look
     for it.
+
+    That the bootstrap rejects too rarely at small counts lies in drawing from an estimate: fitted probabilities are more extreme
+    than the true ones, and the statistic is larger in texts drawn from them. At 150 observations and 8 indicators the
+    chi-square rejects two true models in five, and over 60 texts the bootstrap's p-value is 0.64 on average, where texts drawn
+    from the truth give 0.57; drawing from Firth's estimate, which is less extreme, gives 0.63. At 2,000 observations the
+    chi-square holds its size.
 
     References
     ----------

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import scipy.sparse.linalg
 
+from statlm.comparison.tempered import AFFORDABLE, MAX_DENSE, tempered_chains
 from statlm.errors import NoEstimate, SamplerWarning, SingularInformation, SpecificationError
 from statlm.inference.laplace import check_flat_prior, quadratic_prior
 from statlm.inference.maxima import check_maximum, name_of
 from statlm.likelihood import Likelihood, Unidentified, is_likelihood, is_penalised, underlying
 from statlm.measures import loglike
-from statlm.numerics.langevin import Chains, batch_means_error, mala, sgld, split_r_hat
+from statlm.numerics.langevin import Chains, batch_means_error, split_r_hat
 from statlm.numerics.linalg import factorise
 from statlm.numerics.types import Array, Matrix
 
 SAMPLERS = (None, "mala", "sgld")
-MAX_DENSE = 2_000  # parameters up to which chains move in the metric of the information
-AGREEMENT = 1.05  # split R-hat above which chains are said to disagree
-STABILITY = 0.1  # step times the largest curvature, for stochastic gradients
+DEAR = 1_000  # parameters from which fewer draws are taken unasked
+AGREEMENT = 1.05  # split R-hat above which there is no answer
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,11 @@ def wbic(
     *,
     prior_sd: float | None = None,
     n: str = "tokens",
-    draws: int = 1000,
-    warmup: int = 500,
+    draws: int | None = None,
+    warmup: int | None = None,
     chains: int = 4,
     sampler: str | None = None,
-    batch: int = 256,
+    batch: int = 1024,
     seed: int = 0,
 ) -> MonteCarloEstimate:
     r"""Watanabe's Bayesian information criterion, the mean deviance under a tempered posterior.
@@ -93,11 +92,14 @@ def wbic(
         there is none; a singular model needs one.
     n : "tokens" or "documents"
         What counts as an observation in log n, as of `measures.bic`.
-    draws, warmup, chains : int
-        Draws kept of each chain, draws before them that adapt the step, and number of chains.
+    draws, warmup : int, optional
+        Draws kept of each chain, and draws before them that adapt the step: 1,000 and 500; 200 and 100 where a draw is dear (more
+        than 1,000 parameters, or a network). Where chains do not agree by then, what they visited counts as warm-up and
+        they go on, for twice as many draws and then four times.
+    chains : int
     sampler : None, "mala" or "sgld"
-        Exact Langevin chains in the metric of the information, or stochastic gradients on batches of text. None takes the first
-        for up to 2,000 parameters.
+        Exact Langevin chains, each step over all of the text, or stochastic gradients on batches of it. None takes the second for
+        more than 5,000 parameters or a network on more than 20,000 tokens.
     batch : int
         Tokens a step, for "sgld".
     seed : int
@@ -112,14 +114,15 @@ def wbic(
     SingularInformation
         If the information has no inverse and the prior is flat.
     NoEstimate
-        If parameters have no finite estimate and the prior is flat, or the model has no parameters.
+        If parameters have no finite estimate and the prior is flat, the model has no parameters, or the chains do not agree.
     SpecificationError
         If the model is not at its maximum, or a setting is out of its range.
 
-    Warns
+    Notes
     -----
-    SamplerWarning
-        If the chains disagree.
+    Chains start at normal draws around the estimate, and move in the metric of its information and the prior: the whole
+    matrix, or for a network its leading eigenpairs. Stochastic gradients take steps so short that the spread is at most
+    about 2 % too large. There is no answer while split R-hat exceeds 1.05.
 
     References
     ----------
@@ -133,7 +136,7 @@ def wbic(
     >>> abs(estimate.value - fit.bic) < 2
     True
     """
-    model, start = _checked(fit, draws, warmup, chains, sampler)
+    model, start = _checked(fit, draws, warmup, chains, sampler, batch)
     if n not in ("tokens", "documents"):
         raise SpecificationError(f"n={n!r}: WBIC counts 'tokens' or 'documents'.")
     size = model.corpus.nobs if n == "tokens" else model.corpus.ndocuments
@@ -157,19 +160,22 @@ def wbic(
                 f"The information of the {name_of(fit)} is singular, so under a flat prior its posterior does not integrate "
                 "to 1. Give a prior: wbic(fit, prior_sd=10)."
             ) from error
-    found = _sample(model, beta, centre, precision, draws, warmup, chains, sampler, batch, seed)
-    return _estimate(found, -2.0, 0.0, beta, sampler, len(start), "WBIC")
+    sampler, settings = _settings(model, draws, warmup, sampler)
+    found = tempered_chains(
+        model, beta, centre, precision, chains=chains, sampler=sampler, batch=batch, seed=seed, **settings
+    )
+    return _estimate(found, -2.0, 0.0, beta, sampler, "WBIC")
 
 
 def local_learning_coefficient(
     fit: Any,
     *,
     localisation: float = 1.0,
-    draws: int = 1000,
-    warmup: int = 500,
+    draws: int | None = None,
+    warmup: int | None = None,
     chains: int = 4,
     sampler: str | None = None,
-    batch: int = 256,
+    batch: int = 1024,
     seed: int = 0,
 ) -> MonteCarloEstimate:
     r"""The local learning coefficient: how fast the volume of nearly as good parameters shrinks around an estimate.
@@ -197,14 +203,14 @@ def local_learning_coefficient(
     Raises
     ------
     NoEstimate
-        If the model has no parameters, or an observation has probability 0.
+        If the model has no parameters, an observation has probability 0, or the chains do not agree.
     SpecificationError
         If a setting is out of its range.
 
     Warns
     -----
     SamplerWarning
-        If the chains disagree, or found better parameters than the estimate on average.
+        If the chains found better parameters than the estimate on average.
 
     References
     ----------
@@ -218,12 +224,14 @@ def local_learning_coefficient(
     >>> abs(slm.local_learning_coefficient(fit, draws=200, warmup=100, seed=1).value - 0.5) < 0.2
     True
     """
-    model, start = _checked(fit, draws, warmup, chains, sampler)
+    model, start = _checked(fit, draws, warmup, chains, sampler, batch)
     if not (localisation > 0 and np.isfinite(localisation)):
         raise SpecificationError(f"localisation={localisation!r}: the pull towards the estimate is a positive number.")
     beta = _temperature(model.corpus.nobs)
-    found = _sample(model, beta, start, _scalar(localisation, len(start)), draws, warmup, chains, sampler, batch, seed)
-    result = _estimate(found, -beta, beta * loglike(model), beta, sampler, len(start), "The local learning coefficient")
+    sampler, settings = _settings(model, draws, warmup, sampler)
+    pull = _scalar(localisation, len(start))
+    found = tempered_chains(model, beta, start, pull, chains=chains, sampler=sampler, batch=batch, seed=seed, **settings)
+    result = _estimate(found, -beta, beta * loglike(model), beta, sampler, "The local learning coefficient")
     if result.value < -2 * result.std_error:
         warnings.warn(
             f"The chains fit better than the estimate on average (coefficient {result.value:.3g}): it is no local maximum, and "
@@ -234,7 +242,23 @@ def local_learning_coefficient(
     return result
 
 
-def _checked(fit: Any, draws: int, warmup: int, chains: int, sampler: str | None) -> tuple[Likelihood, Array]:
+def _settings(model: Likelihood, draws: int | None, warmup: int | None, sampler: str | None) -> tuple[str, dict[str, Any]]:
+    """Which sampler, and how many draws: fewer where they are dear."""
+    network = isinstance(model.information(), scipy.sparse.linalg.LinearOperator)
+    large = len(model.params) > MAX_DENSE
+    chosen = sampler or ("sgld" if (large and not network) or (network and model.corpus.nobs > AFFORDABLE) else "mala")
+    dear = network or len(model.params) > DEAR
+    default = (200, 100) if dear else (1000, 500)
+    return chosen, {
+        "draws": default[0] if draws is None else draws,
+        "warmup": default[1] if warmup is None else warmup,
+        "agreement": AGREEMENT,
+    }
+
+
+def _checked(
+    fit: Any, draws: int | None, warmup: int | None, chains: int, sampler: str | None, batch: int
+) -> tuple[Likelihood, Array]:
     model = underlying(fit)
     if not is_likelihood(model) or len(model.params) == 0:
         raise NoEstimate(
@@ -246,11 +270,13 @@ def _checked(fit: Any, draws: int, warmup: int, chains: int, sampler: str | None
             f"The {name_of(fit)} gives some observation probability 0, so there is no likelihood to sample from. Use the "
             "corpus it was fitted to."
         )
-    if draws < 20 or warmup < 1 or chains < 2:
+    if (draws is not None and draws < 20) or (warmup is not None and warmup < 1) or chains < 2:
         raise SpecificationError(
             f"draws={draws}, warmup={warmup}, chains={chains}: an error needs 20 draws or more of at least 2 chains, and a "
             "warm-up."
         )
+    if batch < 1:
+        raise SpecificationError(f"batch={batch}: a step needs a token at least.")
     if sampler not in SAMPLERS:
         raise SpecificationError(f"sampler={sampler!r} is unknown. Use None, 'mala' or 'sgld'.")
     return model, np.asarray(model.params, float)
@@ -275,118 +301,17 @@ def _dense(matrix: Matrix) -> Array:
     return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 
-def _sample(
-    model: Likelihood,
-    beta: float,
-    centre: Array,
-    precision: Array,
-    draws: int,
-    warmup: int,
-    chains: int,
-    sampler: str | None,
-    batch: int,
-    seed: int,
-) -> Chains:
-    """Log-likelihoods along chains of the tempered posterior with a normal prior."""
-    start = np.asarray(model.params, float)
-    rng = np.random.default_rng(seed)
-
-    def pull(w: Array) -> Array:
-        """Minus the gradient of the log-prior."""
-        return precision * (w - centre) if precision.ndim == 1 else precision @ (w - centre)
-
-    if sampler == "sgld" or (sampler is None and len(start) > MAX_DENSE):
-        return _stochastic(model, beta, pull, float(np.max(precision)), draws, warmup, chains, batch, rng)
-    if len(start) > MAX_DENSE:
-        raise SpecificationError(
-            f"sampler='mala' factorises the information of {len(start):,} parameters, and more than {MAX_DENSE:,} take long. "
-            "Use sampler='sgld'."
-        )
-
-    def target(w: Array) -> tuple[float, float, Array]:
-        try:
-            there = model.at(w)
-            value = float(there.loglike_obs().sum())
-        except SpecificationError:  # outside of the parameter space
-            return -np.inf, -np.inf, np.zeros(len(w))
-        if not np.isfinite(value):
-            return -np.inf, -np.inf, np.zeros(len(w))
-        gradient = np.asarray(there.score().T @ np.ones(there.corpus.nobs)).ravel()
-        drag = pull(w)
-        return beta * value - 0.5 * float(drag @ (w - centre)), value, beta * gradient - drag
-
-    metric = beta * _dense(model.information()) + (np.diag(precision) if precision.ndim == 1 else precision)
-    try:
-        return mala(target, start, metric, draws=draws, warmup=warmup, chains=chains, rng=rng)
-    except scipy.linalg.LinAlgError as error:
-        raise SingularInformation(
-            "The information plus the prior is singular to working precision, so chains have no metric to move in. Give a "
-            "tighter prior_sd= or a larger localisation=."
-        ) from error
-
-
-def _stochastic(
-    model: Likelihood, beta: float, pull: Any, strongest: float, draws: int, warmup: int, chains: int, batch: int, rng: Any
-) -> Chains:
-    corpus = model.corpus
-    if batch < 1:
-        raise SpecificationError(f"batch={batch}: a step needs a token at least.")
-    if model.memory is None:
-        batches = [corpus.subset([d]) for d in range(corpus.ndocuments)]
-    else:
-        batches = list(corpus.batches(batch, context=max(model.memory, 1)))
-    parts = [model.on(part) for part in batches]
-    # Batches are drawn with probability proportional to their tokens, so that each token counts alike.
-    bounds = np.cumsum([part.corpus.nobs for part in parts])
-
-    def gradient(w: Array, number: int) -> Array:
-        there = parts[int(np.searchsorted(bounds, number % bounds[-1], side="right"))].at(w)
-        nobs = there.corpus.nobs
-        score = np.asarray(there.score().T @ np.ones(nobs)).ravel()
-        return beta * corpus.nobs / nobs * score - pull(w)
-
-    start = np.asarray(model.params, float)
-    step = STABILITY / (beta * _largest_curvature(model, rng) + strongest)
-    every = max(len(parts) // 4, 10)
-    return sgld(
-        gradient,
-        lambda w: float(model.at(w).loglike_obs().sum()),
-        start,
-        step=step,
-        draws=draws,
-        warmup=warmup,
-        every=every,
-        chains=chains,
-        rng=rng,
-    )
-
-
-def _largest_curvature(model: Likelihood, rng: np.random.Generator) -> float:
-    """Largest eigenvalue of the summed outer products of scores, by power iteration: products only."""
-    score = model.score()
-    v = rng.standard_normal(score.shape[1])
-    size = 0.0
-    for _ in range(20):
-        v /= np.linalg.norm(v)
-        v = np.asarray(score.T @ np.asarray(score @ v)).ravel()
-        size = float(np.linalg.norm(v))
-        if size == 0:
-            break
-    return size
-
-
-def _estimate(
-    found: Chains, factor: float, shift: float, beta: float, sampler: str | None, p: int, name: str
-) -> MonteCarloEstimate:
+def _estimate(found: Chains, factor: float, shift: float, beta: float, sampler: str, name: str) -> MonteCarloEstimate:
     values = shift + factor * found.values
     r_hat = split_r_hat(values)
     error = batch_means_error(values)
     if not r_hat <= AGREEMENT:
-        warnings.warn(
-            f"{name} rests on chains that do not agree yet (R-hat {r_hat:.2f}, acceptance {found.acceptance:.0%}): its error "
-            f"of {error:.2g} is too small. Use more draws and a longer warm-up, or a tighter prior.",
-            SamplerWarning,
-            stacklevel=3,
+        kept = values.shape[1]
+        raise NoEstimate(
+            f"{name} would rest on chains that do not agree: R-hat is {r_hat:.2f} over the last {kept:,} of "
+            f"{kept + found.warmup:,} draws of each ({sampler}, acceptance {found.acceptance:.0%}), and an answer needs "
+            f"{AGREEMENT} or less. Their mean is {values.mean():,.4g}, with an error that is larger than the {error:.2g} it "
+            f"would be given. Raise draws= to {4 * kept:,}, or what keeps chains together: a smaller prior_sd= of wbic, a larger "
+            "localisation= of local_learning_coefficient."
         )
-    chosen = sampler or ("mala" if p <= MAX_DENSE else "sgld")
-    return MonteCarloEstimate(float(values.mean()), error, r_hat, found.acceptance, beta, values.size, chosen)
+    return MonteCarloEstimate(float(values.mean()), error, r_hat, found.acceptance, beta, values.size, sampler)

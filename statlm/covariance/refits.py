@@ -14,7 +14,7 @@ import scipy.sparse as sparse
 
 from statlm.covariance.functionals import row_slices
 from statlm.errors import FewClustersWarning, NoEstimate, SpecificationError, StatlmError
-from statlm.likelihood import Likelihood, is_likelihood, underlying
+from statlm.likelihood import Likelihood, Unidentified, is_likelihood, underlying
 from statlm.numerics.identified_solution import Determined, undetermined_at
 from statlm.numerics.linalg import identity
 from statlm.numerics.types import Array, Matrix
@@ -115,6 +115,13 @@ def replicates(
     if not is_likelihood(base):
         raise SpecificationError(
             f"{type(base).__name__} is a distribution without parameters, so no covariance of them exists."
+        )
+    if isinstance(base, Unidentified) and not base.identified:
+        raise SpecificationError(
+            "The bootstrap and the jackknife compare parameters of refits, and weights of a network are not "
+            "identified one by one: two "
+            "fits that say the same can have any weights. refit_bootstrap(fit, functionals) compares what refits say; "
+            'cov="cluster" estimates the same without refits.'
         )
     found = made(covariance, base)
     if found is not None:

@@ -31,6 +31,15 @@ class WithCrossproduct(Protocol):
         ...
 
 
+@runtime_checkable
+class WithSumOfSquares(Protocol):
+    """A tall matrix F that knows sums of squares of ``F u`` more cheaply than the products."""
+
+    def sum_of_squares(self, directions: Array) -> Array:
+        """(q,) sums of squares of the products with (p, q) directions."""
+        ...
+
+
 @dataclass(frozen=True)
 class Sandwich:
     """``H^-1 J H^-1`` with J the variance of the summed scores under an assumption on dependence.
@@ -72,7 +81,10 @@ class Sandwich:
         nlost = 0
         for some in row_slices(gradients, factor.shape[0] if meat is None else 0):
             solved = inverse.solve(some.T)
-            variance = (dense(factor @ solved) ** 2 if meat is None else solved * (meat @ dense(solved))).sum(axis=0)
+            if meat is None and isinstance(factor, WithSumOfSquares):
+                variance = factor.sum_of_squares(dense(solved))
+            else:
+                variance = (dense(factor @ solved) ** 2 if meat is None else solved * (meat @ dense(solved))).sum(axis=0)
             lost = _lost(variance, some, solved)
             nlost += int(np.count_nonzero(lost))
             parts.append(np.where(lost, np.inf, variance))

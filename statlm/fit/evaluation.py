@@ -14,6 +14,7 @@ from statlm.text.corpus import Corpus
 if TYPE_CHECKING:
     import pandas as pd
 
+    from statlm.fit.pictures import EvaluationPictures
     from statlm.inference.perplexity_interval import Interval
 
 
@@ -117,6 +118,13 @@ class Evaluation:
         from statlm.report.augment import augment
 
         return augment(self)
+
+    @property
+    def plot(self) -> EvaluationPictures:
+        """What can be drawn of the model on this corpus: ``fit.on(test).plot.calibration()``; ``dir(...)`` lists it."""
+        from statlm.fit.pictures import EvaluationPictures
+
+        return EvaluationPictures(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.specification} on {self.corpus!r}>"

@@ -17,6 +17,7 @@ from statlm.numerics.types import Array, Matrix
 if TYPE_CHECKING:
     import pandas as pd
 
+    from statlm.fit.pictures import FitPictures
     from statlm.generation.generate import Generation
     from statlm.inference.functionals import Functional
     from statlm.inference.perplexity_interval import Interval
@@ -376,6 +377,15 @@ class Fit(Evaluation):
         from statlm.report.tidy import glance
 
         return glance(self)
+
+    # --- pictures -----------------------------------------------------------------------------------------------------
+
+    @property
+    def plot(self) -> FitPictures:
+        """What can be drawn of the fit: ``fit.plot.coefficients()``, ``fit.plot.path()``; ``dir(fit.plot)`` lists it."""
+        from statlm.fit.pictures import FitPictures
+
+        return FitPictures(self)
 
     # --- files --------------------------------------------------------------------------------------------------------
 

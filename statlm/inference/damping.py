@@ -52,16 +52,30 @@ def damped(fit: Any, precision: float | None = None, *, curvature: int | str | N
     precision : float, optional
         :math:`\lambda`. None: the precision of the prior that was fitted (a full-batch fit with ``weight_decay``), or where there
         was none that of the largest Laplace evidence (see `damping_evidence`).
-    curvature : int or "kronecker", optional
-        What the curvature is taken from. A number: that many observations, in windows drawn at random and scaled up.
-        "kronecker": layer by layer, an approximation whose solves cost nothing. None: all observations, and the "
-        "approximation, with
-        a warning, where weights times observations exceed 8.6 billion.
+    curvature : int, "kronecker" or "hessian", optional
+        What the curvature is taken from. None: the Gauss-Newton matrix of all observations, and the approximation by
+        layers, with a
+        warning, where weights times observations exceed 8.6 billion. A number: that many observations, in windows drawn at
+        random and scaled up. "kronecker": layer by layer, an approximation whose solves cost nothing. "hessian": minus the second
+        derivative of the log-likelihood, for a network at the mode of its posterior (``optimizer="lbfgs"`` with
+        ``weight_decay``).
 
     Raises
     ------
     SpecificationError
         If the model's information needs no damping, or the precision is not positive.
+
+    Notes
+    -----
+    How the estimate moves with the text (influence, cluster-robust and HC0 errors) is told by the second derivative.
+    The Gauss-Newton
+    matrix leaves out a part of it that vanishes in expectation where the model is right, and needs no mode. Against
+    refits without
+    each document, networks of 164 and 184 weights at their mode had rank correlations of 0.99 to 1.00 with influences by
+    "hessian", which were of the right size (slopes 0.96 to 1.08), and of 0.88 to 0.98 with those by the Gauss-Newton
+    matrix, which
+    were too small by up to 30 %. Where a direction has negative curvature, "hessian" refuses: the weights are at no mode. A
+    network that normalises its vectors has none under a weight decay: smaller embeddings are the same embeddings.
 
     Examples
     --------

@@ -15,8 +15,10 @@ import numpy as np
 from statlm.covariance import variance_of_sum
 from statlm.errors import DependenceWarning, NoEstimate, SpecificationError
 from statlm.inference.laplace import distinct_contexts
+from statlm.inference.last_layer import LastLayerDraws
 from statlm.inference.perplexity_interval import choose_dependence
 from statlm.inference.posterior import MOST, Posterior, posterior
+from statlm.likelihood import Unidentified
 from statlm.numerics.types import Array
 
 __all__ = ["from_arrays", "to_arviz"]
@@ -121,7 +123,9 @@ def to_arviz(
     Returns
     -------
     arviz.InferenceData or xarray.DataTree
-        Group ``posterior``: ``params`` (chain, draw, parameter). ``log_likelihood``: ``y`` (chain, draw, document or token),
+        Group ``posterior``: ``params`` (chain, draw, parameter), or of a network, whose weights mean nothing one by one,
+        ``entropy`` (chain, draw), the mean loss on the corpus, nats a token.
+        ``log_likelihood``: ``y`` (chain, draw, document or token),
         nats. ``observed_data``: ``y``, ids of the tokens, or by document the log-likelihood at the estimate, nats.
         ``posterior_predictive``: the same of tokens drawn after the observed contexts.
 
@@ -148,6 +152,9 @@ def to_arviz(
 
     The PIT of a token is that of its number in the vocabulary, an arbitrary order of categories under which a right model is
     uniform all the same, up to the steps of a discrete variable.
+
+    Draws by Laplace's approximation stand for the posterior as they are; `Posterior.importance` says how well. A comparison of
+    networks by ``az.compare`` is under their linear approximations, and held-out text needs none of that.
 
     References
     ----------
@@ -193,19 +200,25 @@ def to_arviz(
     if by == "token":
         _warn_of_dependence(at_estimate, drawn)
     documents = np.bincount(corpus.document_index, weights=at_estimate, minlength=corpus.ndocuments)
-    names = drawn.model.param_names
+    named = isinstance(drawn.source, LastLayerDraws) or not _unidentified(drawn.model)
+    names: Any = drawn.model.param_names if named else []
+    parameters = drawn.draws if named else -terms.sum(axis=1) / corpus.nobs
     return from_arrays(
-        {"params": _chained(drawn.draws, chains)},
+        {"params" if named else "entropy": _chained(parameters, chains)},
         {NAME: _chained(terms, chains)},
         {NAME: corpus.targets.astype(np.int64) if by == "token" else documents},
         posterior_predictive={NAME: _chained(_predictive(drawn, at_estimate, by), chains)} if predictive else None,
         coords={
-            "parameter": [f"{response} | {term}" for response, term in names],
+            **({"parameter": [f"{response} | {term}" for response, term in names]} if named else {}),
             by: np.arange(corpus.nobs) if by == "token" else np.arange(corpus.ndocuments),
         },
-        dims={"params": ["parameter"], NAME: [by]},
+        dims={**({"params": ["parameter"]} if named else {}), NAME: [by]},
         attrs={"method": drawn.method, "prior": drawn.prior, "seed": drawn.seed},
     )
+
+
+def _unidentified(model: Any) -> bool:
+    return isinstance(model, Unidentified) and not model.identified
 
 
 def _chained(values: Array, chains: int) -> Array:
@@ -239,10 +252,10 @@ def _warn_of_dependence(loglike_obs: Array, drawn: Posterior) -> None:
 def _predictive(drawn: Posterior, at_estimate: Array, by: str) -> Array:
     """(S, n) tokens drawn after the observed contexts, or by document their log-likelihood at the estimate."""
     model, corpus = drawn.model, drawn.model.corpus
-    if model.memory is None:
+    if model.memory is None or _unidentified(model) or isinstance(drawn.source, LastLayerDraws):
         raise SpecificationError(
-            "The model looks back over the whole document, so new tokens after each observed context would cost a pass an "
-            "observation. Use predictive=False."
+            "The model looks back over the whole document, or a long stretch of it, so new tokens after each observed context "
+            "would cost a pass an observation and draw. Use predictive=False."
         )
     contexts, context = distinct_contexts(corpus, model.memory)
     base = model.logprobs(contexts) if by == "document" else None

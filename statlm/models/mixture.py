@@ -198,8 +198,7 @@ class MixtureModel:
 
     def score(self) -> Array:
         """(nobs, k - 1) derivative of `loglike_obs` with respect to the weights, on the first model's account."""
-        with np.errstate(invalid="ignore"):
-            ratio = np.exp(self._logs - self._mixed[:, None])
+        ratio = self._ratios
         if np.isnan(ratio).any():
             raise NoEstimate(
                 f"{np.count_nonzero(np.isneginf(self._mixed)):,} of {self.corpus.nobs:,} observations have probability 0 under "
@@ -214,11 +213,32 @@ class MixtureModel:
         result: Array = score.T @ score
         return result
 
+    def shares_obs(self) -> Array:
+        """(nobs, k) probability that an observation is of each model, given what it is; they sum to 1."""
+        return np.asarray(self._weights * self._ratios)
+
+    def weight_information_carried(self, direction: Array) -> Array:
+        r"""(nobs, k) what the scores of each model count for in the derivative of the weights' score along a direction.
+
+        With :math:`r_{ik} = p_k / p` the score of weight j is :math:`r_{ij} - r_{i0}`, whose derivative in the
+        parameters of model m is
+        :math:`(1_{jm} - 1_{0m})\, r_{im} s^m_i - (r_{ij} - r_{i0})\, \pi_m r_{im} s^m_i`.
+
+        Parameters
+        ----------
+        direction : (k - 1,) array
+        """
+        direction = np.asarray(direction, float)
+        own = np.concatenate([[-direction.sum()], direction])
+        along = self.score() @ direction  # (nobs,)
+        return np.asarray(self._ratios * (own - along[:, None] * self._weights))
+
     def notes(self) -> list[str]:
         """What a reader of the summary must know."""
         notes = [
             f"The first model, {self.names[0]}, has the rest of the weight: {self._weights[0]:.4f}. The models are held fixed: "
-            "the error of their own estimates is not in the standard errors."
+            "the error of their own estimates is not in the standard errors. Of what the mixture says, mixture_errors(fit, "
+            "functionals) has both."
         ]
         edge = [name for name, w in zip(self.names, self._weights, strict=True) if w == 0]
         if edge:
@@ -236,6 +256,12 @@ class MixtureModel:
     def _logs(self) -> Array:
         """(nobs, k) log-probability of each observation under each model."""
         return np.stack([np.asarray(part.loglike_obs(), float) for part in self.parts], axis=1)
+
+    @cached_property
+    def _ratios(self) -> Array:
+        """(nobs, k) probability under each model over that under the mixture."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.exp(self._logs - self._mixed[:, None]))
 
     @cached_property
     def _mixed(self) -> Array:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from statlm.networks.curvature_operator import GaussNewton, KroneckerInformation
     from statlm.networks.differentiated import Differentiated
+    from statlm.networks.linearised import Linearised
     from statlm.networks.score_operator import NetworkScore
     from statlm.networks.windows import Stream, Windows
 
@@ -194,6 +195,12 @@ class TorchLikelihood:
         reading = Reading(self._stream, self._windows, device=next(self.module.parameters()).device)
         precision = self.precision if self.precision is not None else self.penalty or None
         return Differentiated(Derivatives(self._network, reading, self.predicted), precision, self.curvature)
+
+    def linearised(self) -> Linearised:
+        """The module as a linear function of its weights: what posterior draws move."""
+        from statlm.networks.linearised import Linearised
+
+        return Linearised(self.differentiated)
 
     # --- the module ---------------------------------------------------------------------------------------------------
 

@@ -124,6 +124,17 @@ class Derivatives:
                     result[:, some] += self._collected(pullback, moved)
         return result
 
+    def twice(self, directions: Array) -> Array:
+        """(p, q) products of minus the second derivative of the log-likelihood with directions, by reverse mode twice."""
+        result = np.zeros((self.nweights, directions.shape[1]))
+        for some in _slices(directions.shape[1]):
+            tangents = self._tangents(directions[:, some])
+            for batch in self._batches(some):
+                with _differentiable():
+                    _, pullback = vjp(grad(partial(self._total, batch)), self.weights)
+                    result[:, some] -= self._collected(pullback, tangents)
+        return result
+
     def rows(self) -> Array:
         """(n, p) scores written out; windows in which the network reads the same are read once."""
         result = np.empty((self.nobs, self.nweights))
@@ -169,6 +180,10 @@ class Derivatives:
         """(n,) log-probability of what is observed."""
         return _picked(self._logits(batch, weights), batch.targets[batch.here])
 
+    def _total(self, batch: Batch, weights: Weights) -> Tensor:
+        """Sum of the log-probabilities."""
+        return self._loglike(batch, weights).sum()
+
     def _window_gradients(self) -> Iterator[tuple[Batch, Weights]]:
         """Gradients of each window, those of a batch together: (W, ...) tensors by name."""
 
@@ -212,16 +227,19 @@ class Derivatives:
             for (name, w), place in zip(self.weights.items(), self.places(), strict=True)
         }
 
-    def _collected(self, pullback: Callable[[Tensor], tuple[Weights]], cotangents: Tensor) -> Array:
-        """(p, q) what the weights collect from (q, ...) cotangents."""
-        if len(cotangents) == 1:
-            found = {name: w[None] for name, w in pullback(cotangents[0])[0].items()}
+    def _collected(self, pullback: Callable[[Any], tuple[Weights]], cotangents: Tensor | Weights) -> Array:
+        """(p, q) what the weights collect from (q, ...) cotangents: one tensor, or one for each of the weights."""
+        several = cotangents if isinstance(cotangents, dict) else {"": cotangents}
+        each = [{name: c[k] for name, c in several.items()} for k in range(len(next(iter(several.values()))))]
+        single = each if isinstance(cotangents, dict) else [one[""] for one in each]
+        if len(single) == 1:
+            found = {name: w[None] for name, w in pullback(single[0])[0].items()}
         else:
             try:
                 found = vmap(pullback)(cotangents)[0]
             except RuntimeError:  # shapes that depend on the data, as of experts: one direction after the other
-                each = [pullback(c)[0] for c in cotangents]
-                found = {name: torch.stack([one[name] for one in each]) for name in self.weights}
+                made = [pullback(one)[0] for one in single]
+                found = {name: torch.stack([one[name] for one in made]) for name in self.weights}
         return torch.cat([found[name].flatten(1) for name in self.weights], 1).double().cpu().numpy().T
 
 

@@ -13,6 +13,7 @@ import scipy.sparse as sparse
 from statlm.errors import ApproximateCurvatureWarning, NoEstimate, SpecificationError
 from statlm.networks.curvature_operator import GaussNewton, KroneckerInformation
 from statlm.networks.derivatives import Derivatives
+from statlm.networks.hessian_operator import SecondDerivative
 from statlm.networks.score_operator import NetworkScore
 from statlm.numerics.evidence import best_precision
 from statlm.numerics.ranges import concatenate_ranges
@@ -20,6 +21,7 @@ from statlm.numerics.ranges import concatenate_ranges
 WORK = 1 << 33  # weights times observations up to which the curvature is that of all observations
 MOMENTS = 1 << 17  # observations that the factors of layers are taken from
 KRONECKER = "kronecker"
+HESSIAN = "hessian"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +33,9 @@ class Differentiated:
     derivatives : Derivatives
     precision : float, optional
         Of a normal prior on the weights; by default that of the largest Laplace evidence.
-    observations : int or "kronecker", optional
-        How many observations the curvature is taken from, or its approximation by layers; by default all observations, and the
-        approximation where that would be too much work.
+    observations : int, "kronecker" or "hessian", optional
+        How many observations the curvature is taken from, its approximation by layers, or the second derivative in place of the
+        Gauss-Newton matrix; by default the latter from all observations, and the approximation where that would be too much work.
     """
 
     derivatives: Derivatives
@@ -48,8 +50,16 @@ class Differentiated:
                 "evidence."
             )
         given = self.observations
-        if given is not None and given != KRONECKER and (isinstance(given, str) or given < 1):
-            raise SpecificationError(f"curvature={given!r}: give a number of observations, 1 or more, or {KRONECKER!r}.")
+        if given is not None and given not in (KRONECKER, HESSIAN) and (isinstance(given, str) or given < 1):
+            raise SpecificationError(
+                f"curvature={given!r}: give a number of observations, 1 or more, {KRONECKER!r} or {HESSIAN!r}."
+            )
+        if given == HESSIAN and self.precision is None:
+            raise SpecificationError(
+                "curvature='hessian' is that of the posterior at its mode, and this fit has no prior: its weights are "
+                "at no mode, "
+                'or on a ridge of them. Fit with optimizer="lbfgs" and weight_decay=, the precision of a normal prior.'
+            )
 
     @cached_property
     def score(self) -> NetworkScore:
@@ -72,9 +82,11 @@ class Differentiated:
         return NetworkScore(d)
 
     @cached_property
-    def information(self) -> GaussNewton | KroneckerInformation:
-        """(p, p) Gauss-Newton information of all observations, scaled up from some windows, or approximated by layers."""
+    def information(self) -> GaussNewton | KroneckerInformation | SecondDerivative:
+        """(p, p) Gauss-Newton information of all observations, of some scaled up, or by layers; or the second derivative."""
         d = self.derivatives
+        if self.observations == HESSIAN:
+            return SecondDerivative(d)
         by_layers = self.observations == KRONECKER or (self.observations is None and d.nobs * d.nweights > WORK)
         if by_layers and self.observations is None:
             warnings.warn(
@@ -121,13 +133,17 @@ class Differentiated:
             f"of {self.damping:.4g} "
             f"added ({origin}), under which the text determines about {effective:,.1f} of {d.nweights:,} weights."
         ]
+        if self.observations == HESSIAN:
+            sentences.append(
+                "The curvature is the second derivative of the log-likelihood, which the network must be at a mode for."
+            )
         by_layers = isinstance(self.information, KroneckerInformation)
         if by_layers or used < d.nobs:
             how = "made layer by layer (Kronecker factors), and " if by_layers else ""
             sentences.append(
                 f"The curvature is an approximation: it is {how}taken from {used:,} of {d.nobs:,} observations."
             )
-        return sentences
+        return sentences + NetworkScore(d).describe()
 
 
 def _without_logit(d: Derivatives) -> int:

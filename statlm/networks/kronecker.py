@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from statlm.networks.derivatives import Derivatives
+from statlm.networks.linear_maps import LinearMaps, Passed
 from statlm.numerics.types import Array
 
 PLACES = 1 << 12  # read at once
@@ -129,51 +130,44 @@ Moments = dict[str, tuple[Array, Array, float]]
 def _moments(d: Derivatives) -> tuple[Moments, Array]:
     """Sums of outer products of inputs and of output gradients of each map, and squared gradients of batches."""
     network = d.network
-    layers = {
-        f"{name}.weight" if name else "weight": m
-        for name, m in network.named_modules()
-        if isinstance(m, (nn.Linear, nn.Embedding))
-    }
-    layers = {name: m for name, m in layers.items() if name in d.weights}
+    sizes = {name: len(w) for name, w in d.weights.items()}
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
-    counts = dict.fromkeys(layers, 0.0)
+    counts: dict[str, float] = {}
     squares = np.zeros(d.nweights)
     generator = torch.Generator(device=next(iter(d.weights.values())).device).manual_seed(0)
 
-    def watch(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
-            read = given[0].detach()
-            if isinstance(module, nn.Embedding):
-                here: Any = torch.bincount(read.flatten(), minlength=module.num_embeddings).double().cpu().numpy()
-            else:
-                flat = read.reshape(-1, read.shape[-1])
-                here = (flat.T @ flat).double().cpu().numpy()
-            inputs[name] = inputs.get(name, 0.0) + here
-            counts[name] += output.numel() / output.shape[-1]
+    kinds: dict[str, bool] = {}
 
-            def collect(gradient: Tensor) -> None:
-                flat = gradient.reshape(-1, gradient.shape[-1])
-                outputs[name] = outputs.get(name, 0.0) + (flat.T @ flat).double().cpu().numpy()
+    def watch(one: Passed) -> None:
+        if kinds.setdefault(one.weight, one.embedding) != one.embedding:
+            return  # a tied matrix: taken as that of its first use
+        if one.embedding:
+            read = one.given.flatten()
+            here: Any = torch.bincount(read, minlength=sizes[one.weight]).double().cpu().numpy()
+        else:
+            flat = one.given.reshape(-1, one.given.shape[-1])
+            here = (flat.T @ flat).double().cpu().numpy()
+        inputs[one.weight] = inputs.get(one.weight, 0.0) + here
+        counts[one.weight] = counts.get(one.weight, 0.0) + one.output.numel() / one.output.shape[-1]
 
-            output.register_hook(collect)
+        name = one.weight  # the hook must not hold the output that holds it, or no batch is ever let go
 
-        return hook
+        def collect(gradient: Tensor) -> None:
+            flat = gradient.reshape(-1, gradient.shape[-1])
+            outputs[name] = outputs.get(name, 0.0) + (flat.T @ flat).double().cpu().numpy()
 
-    hooks = [module.register_forward_hook(watch(name)) for name, module in layers.items()]
-    try:
-        for logits, loss in _drawn_losses(d, generator):
+        one.output.register_hook(collect)
+
+    with LinearMaps(network, watch):
+        for _, loss in _drawn_losses(d, generator):
             gradients = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
-            del logits
             flat = [
                 torch.zeros(w.numel(), dtype=w.dtype) if g is None else g.flatten().cpu()
                 for g, w in zip(gradients, network.parameters(), strict=True)
             ]
             squares += torch.cat(flat).double().square().numpy()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {name: (inputs[name], outputs[name], counts[name]) for name in layers if name in outputs}, squares
+    return {name: (inputs[name], outputs[name], counts[name]) for name in d.weights if name in outputs}, squares
 
 
 def _drawn_losses(d: Derivatives, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

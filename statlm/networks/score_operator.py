@@ -6,10 +6,13 @@ import numpy as np
 import scipy.sparse.linalg
 
 from statlm.networks.derivatives import Derivatives
+from statlm.networks.window_products import window_products
 from statlm.numerics.kept_products import KeptProducts
 from statlm.numerics.types import Array
 
 FEW = 2  # directions up to which sums by document go by observation
+WORK = 1 << 34  # weights times observations times directions up to which sums of squares are over observations themselves
+ENOUGH = 1_000  # windows from which random signs tell them to about 2 %
 
 
 class NetworkScore(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]  # scipy has no types
@@ -27,6 +30,7 @@ class NetworkScore(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]  #
         super().__init__(np.float64, (derivatives.nobs, derivatives.nweights))
         self.derivatives = derivatives
         self._kept = KeptProducts()
+        self._windows = KeptProducts()
 
     def _matmat(self, directions: Array) -> Array:
         return self._kept.columns(np.asarray(directions, float), self.derivatives.pushed)
@@ -52,12 +56,55 @@ class NetworkScore(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]  #
         """
         directions = np.asarray(directions, float)
         windows = self.derivatives.reading.windows
+        if self._kept.holds(directions):
+            return self._by_observation(index, size, directions)
         ends = np.cumsum(windows.nscored)
         first, last = index[ends - windows.nscored], index[ends - 1]
         whole = bool(np.array_equal(first, last)) and bool((np.repeat(first, windows.nscored) == index).all())
-        if whole and directions.shape[1] > FEW and not self._kept.holds(directions):
+        if whole and (directions.shape[1] > FEW or self._large(directions)):
             result = np.zeros((size, directions.shape[1]))
-            np.add.at(result, first, self.derivatives.by_window(directions))
+            np.add.at(result, first, self._summed(directions)[: len(windows)])
             return result
+        return self._by_observation(index, size, directions)
+
+    def sum_of_squares(self, directions: Array) -> Array:
+        r"""(q,) sums over observations of squared products with (p, q) directions.
+
+        Where that is much work, by random signs :math:`e_i` within windows: :math:`(\sum_{i \in w} e_i s_i' u)^2` has the sum of
+        squares of the window as its expectation (Hutchinson 1990), and the relative error of a standard error made
+        of W windows is
+        about :math:`1 / \sqrt{2 W}`. The signs are the same each time.
+        """
+        directions = np.asarray(directions, float)
+        windows = len(self.derivatives.reading.windows)
+        if self._large(directions) and windows >= ENOUGH and not self._kept.holds(directions):
+            found = self._summed(directions)
+            if len(found) == 2 * windows:
+                return np.asarray((found[windows:] ** 2).sum(axis=0))
+        return np.asarray((self._matmat(directions) ** 2).sum(axis=0))
+
+    def describe(self) -> list[str]:
+        """A sentence on how sums of squares are made, where they are not over observations themselves."""
+        d, windows = self.derivatives, len(self.derivatives.reading.windows)
+        if d.nobs * d.nweights <= WORK or windows < ENOUGH:
+            return []
+        return [
+            f"HC0 variances are from random signs within {windows:,} windows, with a relative Monte-Carlo error of about "
+            f"{100 / np.sqrt(2 * windows):.1f} % in a standard error."
+        ]
+
+    def _large(self, directions: Array) -> bool:
+        return self.derivatives.nobs * self.derivatives.nweights * directions.shape[1] > WORK
+
+    def _summed(self, directions: Array) -> Array:
+        """(2 W, q) sums by window, plain and with random signs; (W, q) plain ones where a network needs its gradients."""
+
+        def sums(columns: Array) -> Array:
+            found = window_products(self.derivatives, columns)
+            return self.derivatives.by_window(columns) if found is None else np.concatenate(found)
+
+        return self._windows.columns(directions, sums)
+
+    def _by_observation(self, index: Array, size: int, directions: Array) -> Array:
         product = self._matmat(directions)
         return np.stack([np.bincount(index, weights=column, minlength=size) for column in product.T], axis=1)

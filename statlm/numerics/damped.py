@@ -70,6 +70,8 @@ class OperatorFactor:
     matrix : (p, p) LinearOperator
     preconditioner : callable, optional
         Makes a map from (p, q) to about the inverse times it. Called when it is needed.
+    tolerance : float, optional
+        Relative error of variances; by default near the precision in which products are computed.
 
     Attributes
     ----------
@@ -81,8 +83,10 @@ class OperatorFactor:
         self,
         matrix: scipy.sparse.linalg.LinearOperator,
         preconditioner: Callable[[], Callable[[Array], Array]] | None = None,
+        tolerance: float | None = None,
     ) -> None:
         self._matrix = matrix
+        self.tolerance = (LOOSEST if matrix.dtype == np.float32 else TIGHT) if tolerance is None else tolerance
         self._make = preconditioner
         self._kept = KeptProducts()
         self.reports: list[Solved] = []
@@ -93,11 +97,6 @@ class OperatorFactor:
 
         p = self._matrix.shape[0]
         return DenseFactor(self._matrix.matmat(np.eye(p))) if p <= SMALL else None
-
-    @property
-    def tolerance(self) -> float:
-        """Of variances: near the precision in which products are computed."""
-        return LOOSEST if self._matrix.dtype == np.float32 else TIGHT
 
     def solve(self, right: Matrix) -> Array:
         """Solution, (p,) or (p, q) as `right`.

@@ -1,9 +1,10 @@
-"""Markov chains that follow a gradient: exact ones with a Metropolis step, and stochastic ones for large models."""
+"""Markov chains that follow a gradient in a metric: exact ones with a Metropolis step, and stochastic ones for large models."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg
@@ -11,8 +12,82 @@ import scipy.linalg
 from statlm.numerics.types import Array
 
 TARGET_ACCEPTANCE = 0.574  # optimal for Langevin proposals (Roberts and Rosenthal 1998)
+ROUNDS = 3  # of twice the length each, until chains agree
 
 LogDensity = Callable[[Array], tuple[float, float, Array]]
+
+
+class Metric(Protocol):
+    """A symmetric positive definite matrix M, about minus the second derivative of a log-density, by what chains need of it."""
+
+    def moved(self, v: Array) -> Array:
+        """A root of the inverse of M times a (p,) vector: from standard normal numbers to a step."""
+        ...
+
+    def whitened(self, gradient: Array) -> Array:
+        """The transposed root times a (p,) gradient: the gradient by v."""
+        ...
+
+
+class DenseMetric:
+    """A (p, p) array.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If it is not positive definite.
+    """
+
+    def __init__(self, matrix: Array) -> None:
+        self._factor = scipy.linalg.cholesky(matrix, lower=True)
+
+    def moved(self, v: Array) -> Array:
+        """Solution with the transposed triangle."""
+        return scipy.linalg.solve_triangular(self._factor, v, lower=True, trans="T", check_finite=False)
+
+    def whitened(self, gradient: Array) -> Array:
+        """Solution with the triangle."""
+        return scipy.linalg.solve_triangular(self._factor, gradient, lower=True, check_finite=False)
+
+
+class LowRankMetric:
+    r"""The matrix :math:`U \mathrm{diag}(h) U' + c I`.
+
+    Parameters
+    ----------
+    values : (k,) array
+        h, not negative.
+    vectors : (p, k) array
+        U, orthonormal.
+    constant : float
+        c, positive.
+    """
+
+    def __init__(self, values: Array, vectors: Array, constant: float) -> None:
+        self._vectors = vectors
+        self._outside = 1 / np.sqrt(constant)
+        self._inside = 1 / np.sqrt(values + constant) - self._outside
+
+    def moved(self, v: Array) -> Array:
+        """The symmetric root of the inverse times v."""
+        return self._outside * v + self._vectors @ (self._inside * (self._vectors.T @ v))
+
+    def whitened(self, gradient: Array) -> Array:
+        """The same: the root is symmetric."""
+        return self.moved(gradient)
+
+
+class Chain(Protocol):
+    """One chain, which goes on from where it stands."""
+
+    @property
+    def accepted(self) -> int:
+        """Proposals accepted since the warm-up."""
+        ...
+
+    def advance(self, draws: int) -> Array:
+        """(draws,) next values of what is averaged."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +100,42 @@ class Chains:
         The quantity that is averaged, a row a chain.
     acceptance : float
         Share of proposals accepted after warm-up; 1 where there is no Metropolis step.
+    warmup : int
+        Draws of each chain that were left out after the warm-up proper, because chains did not agree yet.
     """
 
     values: Array
     acceptance: float
+    warmup: int = 0
 
 
-def mala(
-    target: LogDensity, start: Array, precision: Array, *, draws: int, warmup: int, chains: int, rng: np.random.Generator
-) -> Chains:
-    r"""Metropolis-adjusted Langevin chains, with the inverse of `precision` as their metric.
+def run(chains: Sequence[Chain], draws: int, agreement: float, rounds: int = ROUNDS) -> Chains:
+    """Advance chains until they agree: what they visited before counts as warm-up, and the next stretch is twice as long.
+
+    Parameters
+    ----------
+    chains : sequence of Chain
+        After their warm-up.
+    draws : int
+        Of each in the first stretch.
+    agreement : float
+        Split R-hat up to which they agree.
+    rounds : int
+        Stretches at most; the last one is kept, whether they agree or not.
+    """
+    past = 0
+    for number in range(rounds):
+        values = np.stack([chain.advance(draws) for chain in chains])
+        if split_r_hat(values) <= agreement or number == rounds - 1:
+            break
+        past += draws
+        draws *= 2
+    share = sum(chain.accepted for chain in chains) / len(chains) / (past + draws)
+    return Chains(values, min(share, 1.0), past)
+
+
+class Mala:
+    r"""A Metropolis-adjusted Langevin chain in the metric M.
 
     The proposal is :math:`w' = w + \tfrac{\epsilon^2}{2} M^{-1} \nabla U(w) + \epsilon M^{-1/2} z`. The step is adapted during
     warm-up, by dual averaging, and fixed afterwards.
@@ -43,62 +144,82 @@ def mala(
     ----------
     target : callable
         Of (p,) parameters: the log-density up to a constant (``-inf`` outside of the space), the value to keep, the gradient.
-    start : (p,) array
-        Chains start at normal draws around it, with covariance the inverse of `precision`, where these lie in the space.
-    precision : (p, p) array
-        Positive definite: about minus the second derivative of the log-density.
-    draws, warmup, chains : int
+    centre : (p,) array
+        Chains start at a normal draw around it, with covariance the inverse of the metric, where that lies in the space.
+    metric : Metric
+    warmup : int
     rng : numpy Generator
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If `precision` is not positive definite.
 
     References
     ----------
     Roberts and Rosenthal (1998), Optimal scaling of discrete approximations to Langevin diffusions. JRSS B 60. Hoffman and Gelman
     (2014), The No-U-Turn sampler, section 3.2, JMLR 15.
     """
-    factor = scipy.linalg.cholesky(precision, lower=True)
-    p = len(start)
 
-    def moved(v: Array) -> Array:
-        return start + scipy.linalg.solve_triangular(factor, v, lower=True, trans="T", check_finite=False)
-
-    def whitened(v: Array) -> tuple[float, float, Array]:
-        density, value, gradient = target(moved(v))
-        return density, value, scipy.linalg.solve_triangular(factor, gradient, lower=True, check_finite=False)
-
-    values = np.empty((chains, draws))
-    accepted = 0
-    for chain in range(chains):
-        v = rng.standard_normal(p)
-        here = whitened(v)
+    def __init__(self, target: LogDensity, centre: Array, metric: Metric, warmup: int, rng: np.random.Generator) -> None:
+        self._target, self._centre, self._metric, self._rng = target, centre, metric, rng
+        self.accepted = 0
+        self._v = rng.standard_normal(len(centre))
+        self._here = self._whitened(self._v)
         for _ in range(100):  # nearer and nearer to the start, which lies in the space
-            if np.isfinite(here[0]):
+            if np.isfinite(self._here[0]):
                 break
-            v = 0.7 * v
-            here = whitened(v)
-        step = _DualAveraging(1.0 / p ** (1 / 6))
-        for t in range(-warmup, draws):
-            epsilon = step.epsilon if t < 0 else step.settled
-            noise = rng.standard_normal(p)
-            proposal = v + 0.5 * epsilon**2 * here[2] + epsilon * noise
-            there = whitened(proposal)
-            ratio = -np.inf
-            if np.isfinite(there[0]):
-                back = (v - proposal - 0.5 * epsilon**2 * there[2]) / epsilon
-                ratio = there[0] - here[0] - 0.5 * float(back @ back) + 0.5 * float(noise @ noise)
-            probability = float(np.exp(min(ratio, 0.0)))
-            if rng.random() < probability:
-                v, here = proposal, there
-                accepted += t >= 0
-            if t < 0:
-                step.update(probability)
-            else:
-                values[chain, t] = here[1]
-    return Chains(values, accepted / (chains * draws))
+            self._v = 0.7 * self._v
+            self._here = self._whitened(self._v)
+        step = _DualAveraging(1.0 / len(centre) ** (1 / 6))
+        for _ in range(warmup):
+            step.update(self._moved(step.epsilon))
+        self._epsilon = step.settled
+        self.accepted = 0  # counted from here
+
+    def advance(self, draws: int) -> Array:
+        """(draws,) next values of what is averaged."""
+        values = np.empty(draws)
+        for t in range(draws):
+            self._moved(self._epsilon)
+            values[t] = self._here[1]
+        return values
+
+    def _whitened(self, v: Array) -> tuple[float, float, Array]:
+        density, value, gradient = self._target(self._centre + self._metric.moved(v))
+        return density, value, self._metric.whitened(gradient)
+
+    def _moved(self, epsilon: float) -> float:
+        """One step; the probability of acceptance."""
+        noise = self._rng.standard_normal(len(self._v))
+        proposal = self._v + 0.5 * epsilon**2 * self._here[2] + epsilon * noise
+        there = self._whitened(proposal)
+        ratio = -np.inf
+        if np.isfinite(there[0]):
+            back = (self._v - proposal - 0.5 * epsilon**2 * there[2]) / epsilon
+            ratio = there[0] - self._here[0] - 0.5 * float(back @ back) + 0.5 * float(noise @ noise)
+        probability = float(np.exp(min(ratio, 0.0)))
+        if self._rng.random() < probability:
+            self._v, self._here = proposal, there
+            self.accepted += 1
+        return probability
+
+
+def mala(
+    target: LogDensity,
+    start: Array,
+    precision: Array | Metric,
+    *,
+    draws: int,
+    warmup: int,
+    chains: int,
+    rng: np.random.Generator,
+    agreement: float = np.inf,
+) -> Chains:
+    """Metropolis-adjusted Langevin chains from normal draws around a start; see `Mala` and `run`.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a `precision` that is an array is not positive definite.
+    """
+    metric = DenseMetric(precision) if isinstance(precision, np.ndarray) else precision
+    return run([Mala(target, start, metric, warmup, rng) for _ in range(chains)], draws, agreement)
 
 
 class _DualAveraging:
@@ -119,47 +240,66 @@ class _DualAveraging:
         self.epsilon = float(np.exp(log_epsilon))
 
 
-def sgld(
-    gradient: Callable[[Array, int], Array],
-    value: Callable[[Array], float],
-    start: Array,
-    *,
-    step: float,
-    draws: int,
-    warmup: int,
-    every: int,
-    chains: int,
-    rng: np.random.Generator,
-) -> Chains:
-    r"""Stochastic-gradient Langevin chains, :math:`w' = w + \tfrac{\epsilon}{2} \hat\nabla U(w) + \sqrt\epsilon z`.
+class StochasticLangevin:
+    r"""A stochastic-gradient Langevin chain in the metric M, :math:`w' = w + \tfrac{\epsilon}{2} M^{-1} \hat\nabla U(w) +
+    \sqrt\epsilon M^{-1/2} z`.
+
+    There is no Metropolis step: the spread is too large by about :math:`\epsilon / 4` of itself, and by noise of the gradient.
 
     Parameters
     ----------
     gradient : callable
-        Of (p,) parameters and a random integer that picks the batch: an unbiased estimate of the gradient of the log-density.
+        Of (p,) parameters and a generator, which picks the batch: an unbiased estimate of the gradient of the log-density.
     value : callable
         What is averaged, kept each `every` steps.
-    start : (p,) array
+    centre : (p,) array
+        Chains start at a normal draw around it.
+    metric : Metric
     step : float
         The :math:`\epsilon`.
-    draws, warmup : int
-        Values kept of each chain, and left out before.
-    every, chains : int
+    every, warmup : int
+        Steps to a draw; draws left out.
     rng : numpy Generator
 
     References
     ----------
-    Welling and Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics. ICML.
+    Welling and Teh (2011), Bayesian learning via stochastic gradient Langevin dynamics. ICML. Li, Chen, Carlson and Carin (2016),
+    Preconditioned stochastic gradient Langevin dynamics for deep neural networks. AAAI.
     """
-    values = np.empty((chains, draws))
-    for chain in range(chains):
-        w = start.copy()
-        for t in range(-warmup, draws):
-            for _ in range(every):
-                w = w + 0.5 * step * gradient(w, int(rng.integers(2**31))) + np.sqrt(step) * rng.standard_normal(len(w))
-            if t >= 0:
-                values[chain, t] = value(w)
-    return Chains(values, 1.0)
+
+    accepted = 0
+
+    def __init__(
+        self,
+        gradient: Callable[[Array, np.random.Generator], Array],
+        value: Callable[[Array], float],
+        centre: Array,
+        metric: Metric,
+        *,
+        step: float,
+        every: int,
+        warmup: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self._gradient, self._value, self._metric, self._rng = gradient, value, metric, rng
+        self._centre, self._step, self._every = centre, step, every
+        self._v = rng.standard_normal(len(centre))
+        for _ in range(warmup * every):
+            self._moved()
+
+    def advance(self, draws: int) -> Array:
+        """(draws,) next values of what is averaged."""
+        values = np.empty(draws)
+        for t in range(draws):
+            for _ in range(self._every):
+                self._moved()
+            values[t] = self._value(self._centre + self._metric.moved(self._v))
+        self.accepted += draws
+        return values
+
+    def _moved(self) -> None:
+        slope = self._metric.whitened(self._gradient(self._centre + self._metric.moved(self._v), self._rng))
+        self._v = self._v + 0.5 * self._step * slope + np.sqrt(self._step) * self._rng.standard_normal(len(self._v))
 
 
 def batch_means_error(values: Array) -> float:

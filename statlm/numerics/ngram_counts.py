@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from statlm.numerics.ngram_index import Level, NGramIndex
-from statlm.numerics.threads import gather, scatter
+from statlm.numerics.threads import PART, in_threads
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import bits_for
 from statlm.numerics.window_order import WindowOrder, window_order
@@ -39,7 +39,7 @@ class NGramCounts:
         Below the longest n-grams, :math:`N_{1+}(\bullet\, w)`: how many different tokens stand before the m-gram. An m-gram
         that begins with the document's start has nothing before it and keeps its raw count, as have the longest.
         """
-        return tuple(self._continuation(m) for m in range(1, self.index.n + 1))
+        return tuple(in_threads(self._continuation, range(1, self.index.n + 1)))
 
     def last_rows(self, rank: Array) -> list[int]:
         """Row of the last m-gram, m = 1, ..., where n-grams are sorted by `rank` (nids,) of their tokens, most recent first.
@@ -94,12 +94,11 @@ def count_ngrams(stream: Array, observed: Array | None, n: int, start: int, pad:
     >>> counts.continuation[0].tolist()
     [2, 1, 0, 0]
     """
-    stream = stream.astype(np.int32)
+    stream = stream.astype(np.int32, copy=False)
+    unigrams = np.bincount(stream if observed is None else stream[observed], minlength=nids).astype(np.int32)
     if observed is None:
-        observed = stream != start
-    unigrams = np.bincount(stream[observed], minlength=nids).astype(np.int32)
-    arrival = np.full(nids, len(stream))
-    arrival[stream[::-1]] = np.arange(len(stream) - 1, -1, -1)  # of several writes to one place the last one stays
+        unigrams[start] = 0
+    arrival = _arrival(stream, nids)
     if n == 1:
         return NGramCounts(NGramIndex(1, nids, start, pad, ()), (unigrams,), arrival)
     order = window_order(stream, n, start, pad, nids)
@@ -107,34 +106,66 @@ def count_ngrams(stream: Array, observed: Array | None, n: int, start: int, pad:
     return NGramCounts(NGramIndex(n, nids, start, pad, tuple(levels)), (unigrams, *raw), arrival)
 
 
+def _arrival(stream: Array, nids: int) -> Array:
+    """(nids,) where each token occurs first; the length of the stream for one that never does."""
+    arrival = np.full(nids, len(stream))
+    unseen = np.ones(nids, bool)
+    for begin in range(0, len(stream), PART):
+        new = np.flatnonzero(unseen[stream[begin : begin + PART]])[::-1] + begin
+        arrival[stream[new]] = new  # of several writes to one place the last one stays
+        unseen[stream[new]] = False
+    return arrival
+
+
 def _levels(
-    stream: Array, observed: Array, order: WindowOrder, n: int, start: int, nids: int
+    stream: Array, observed: Array | None, order: WindowOrder, n: int, start: int, nids: int
 ) -> tuple[list[Level], list[Array]]:
-    position, shared = order.position, order.shared
+    """The m-grams for m = 2, ..., n and how often each was observed: runs of the order, part by part."""
+    position, parts = order.position, order.parts
     bits = bits_for(nids)
-    reach = gather(_reach(stream, n, start), position)  # windows of this many tokens lie within their document
-    weight = gather(observed, position)
+    reach_at = _reach(stream, n, start)
+    reach = np.empty(len(stream), np.int8)  # windows of this many tokens lie within their document
+    in_threads(lambda part: reach_at.take(position[part], mode="clip", out=reach[part]), parts)
+    row_at = stream  # row of the (m-1)-gram that ends at each position
+    row_sorted = np.empty_like(stream)  # the same, in sorted order
+    in_threads(lambda part: stream.take(position[part], mode="clip", out=row_sorted[part]), parts)
     levels: list[Level] = []
     raw: list[Array] = []
-    row_at = stream  # row of the (m-1)-gram that ends at each position
-    row_sorted = gather(stream, position)  # the same, in sorted order
     for m in range(2, n + 1):
-        inside = reach >= m
-        opens = shared < m
-        opens &= inside
-        begin = np.flatnonzero(opens).astype(np.int32)
-        first = position[begin]
-        levels.append(Level(row_sorted[begin], gather(stream, first - (m - 1)), gather(row_at, first - 1), bits))
-        counted = weight & inside
-        if len(begin):
-            raw.append(np.add.reduceat(counted, begin, dtype=np.int32))
-        else:
-            raw.append(np.zeros(0, np.int32))
+
+        def found(part: slice, m: int = m, row_at: Array = row_at) -> list[Array]:
+            inside = reach[part] >= m
+            opens = order.shared[part] < m
+            opens &= inside
+            begin = np.flatnonzero(opens)
+            first = position[part][begin]
+            counted = inside if observed is None else inside & observed[position[part]]
+            total = np.zeros(len(counted) + 1, np.int32)
+            np.cumsum(counted, out=total[1:])
+            suffix = row_sorted[part][begin]
+            if m < n:  # the rows of the m-grams, counted from the first of this part
+                rows = np.cumsum(opens, dtype=np.int32, out=row_sorted[part])
+                rows -= 1
+                rows[~inside] = -1
+            oldest = stream.take(first - (m - 1), mode="clip")
+            context = row_at.take(first - 1, mode="clip")
+            return [suffix, oldest, context, np.diff(total[begin], append=total[-1:])]
+
+        pieces = in_threads(found, parts)
+        sizes = np.array([len(piece[0]) for piece in pieces])
+        suffix, oldest, context, counts = (np.concatenate([piece.pop(0) for piece in pieces]) for _ in range(4))
+        levels.append(Level(suffix, oldest, context, bits))
+        raw.append(counts)
         if m < n:
-            row_sorted = np.cumsum(opens, dtype=np.int32)
-            row_sorted -= 1
-            row_sorted[~inside] = -1
-            row_at = scatter(row_sorted, position)
+            row_at = np.empty_like(stream)
+
+            def place(item: tuple[slice, int], row_at: Array = row_at) -> None:
+                part, before = item
+                rows = row_sorted[part]
+                np.add(rows, np.int32(before), out=rows, where=rows >= 0)
+                row_at[position[part]] = rows
+
+            in_threads(place, zip(parts, (np.cumsum(sizes) - sizes).tolist(), strict=True))
     return levels, raw
 
 

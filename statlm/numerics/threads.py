@@ -1,8 +1,10 @@
-"""Gathers and scatters over large arrays, split between threads: numpy does them outside of the interpreter's lock."""
+"""Work over large arrays, split between threads: numpy does it outside of the interpreter's lock."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,41 +12,44 @@ from statlm.numerics.types import Array
 
 THREADS = 2  # memory bound: more share the bus without gain
 PART = 1 << 19
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """``[work(item) for item in items]``; a single item is done here and now.
+
+    Examples
+    --------
+    >>> in_threads(abs, [-1, 2])
+    [1, 2]
+    """
+    items = list(items)
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, items))
 
 
 def gather(values: Array, index: Array) -> Array:
-    """``values[index]``.
+    """``values[index]``, `index` from 0 on.
 
     Examples
     --------
     >>> gather(np.array([5, 6, 7]), np.array([2, 0])).tolist()
     [7, 5]
     """
-    if len(index) < 2 * PART:
+    if len(values) == 0:
         return values[index]
     result = np.empty(len(index), values.dtype)
 
-    def part(begin: int) -> None:
-        result[begin : begin + PART] = values[index[begin : begin + PART]]
+    def work(part: slice) -> None:
+        values.take(index[part], mode="clip", out=result[part])  # the other modes check bounds
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(part, range(0, len(index), PART)))
+    in_threads(work, parts_of(len(index)))
     return result
 
 
-def scatter(values: Array, index: Array) -> Array:
-    """The array r with ``r[index] = values``, `index` a permutation.
-
-    Examples
-    --------
-    >>> scatter(np.array([5, 6, 7]), np.array([2, 0, 1])).tolist()
-    [6, 7, 5]
-    """
-    result = np.empty_like(values)
-
-    def part(begin: int) -> None:
-        result[index[begin : begin + PART]] = values[begin : begin + PART]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(part, range(0, len(index), PART)))
-    return result
+def parts_of(total: int) -> list[slice]:
+    """Slices that cut `total` entries into parts for threads."""
+    return [slice(begin, min(begin + PART, total)) for begin in range(0, total, PART)]

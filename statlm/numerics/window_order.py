@@ -8,16 +8,17 @@ stand, because a plain sort of integers is the fastest primitive there is.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from statlm.numerics.threads import in_threads
 from statlm.numerics.types import Array
 from statlm.numerics.unique_rows import KEY_BITS, bits_for
 
-THREADS = 2  # more share the memory bus without gain
-CHUNK = 1 << 19
+PART = 1 << 20  # windows sorted at a time; more where one token ends more of them
+MOST_PARTS = 250  # their numbers fit into a byte
+CHUNK = 1 << 16  # windows that are told apart further at a time: few, so that their keys have room for tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,18 @@ class WindowOrder:
         Positions of the stream, sorted.
     shared : (N,) int8 array
         How many of its most recent tokens each window shares with the one sorted before it; n where both are equal.
+    bounds : (parts + 1,) int64 array
+        Where each part of the order begins; the windows of a part end in other tokens than those of the one before.
     """
 
     position: Array
     shared: Array
+    bounds: Array
+
+    @property
+    def parts(self) -> list[slice]:
+        """The parts of the order."""
+        return [slice(a, b) for a, b in zip(self.bounds[:-1].tolist(), self.bounds[1:].tolist(), strict=True)]
 
 
 def window_order(stream: Array, n: int, start: int, pad: int, size: int) -> WindowOrder:
@@ -62,38 +71,71 @@ def window_order(stream: Array, n: int, start: int, pad: int, size: int) -> Wind
     >>> order.position.tolist(), order.shared.tolist()
     ([3, 1, 2, 4, 0], [0, 1, 0, 2, 0])
     """
-    bits, total = bits_for(size), len(stream)
-    place_bits = bits_for(total)
-    first = min(n, max((KEY_BITS - place_bits) // bits, 1))
-    key, ended = _pack(stream, np.arange(total, dtype=np.int32), 0, first, start, pad, bits)
+    bits = bits_for(size)
+    tokens = np.bincount(stream, minlength=size)
+    part_of = ((np.cumsum(tokens) - tokens) // max(PART, len(stream) // MOST_PARTS)).astype(np.uint8)
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(part_of, tokens).astype(np.int64))])
+    part_at = part_of[stream]
+    position = np.empty(len(stream), np.int32)
+    shared = np.empty(len(stream), np.int8)
+
+    def work(part: int) -> None:
+        rows = slice(bounds[part], bounds[part + 1])
+        if rows.start < rows.stop:
+            here = np.flatnonzero(part_at == part).astype(np.int32)
+            low, high = np.flatnonzero(part_of == part)[[0, -1]].tolist()
+            _sort_part(stream, here, position[rows], shared[rows], low, bits_for(high - low + 1), n, start, pad, bits)
+
+    in_threads(work, range(len(bounds) - 1))
+    return WindowOrder(position, shared, bounds)
+
+
+def _sort_part(
+    stream: Array,
+    here: Array,
+    position: Array,
+    shared: Array,
+    low: int,
+    low_bits: int,
+    n: int,
+    start: int,
+    pad: int,
+    bits: int,
+) -> None:
+    """Sort the windows that end at the positions `here`, in tokens from `low` on; fills `position` and `shared`."""
+    place_bits = bits_for(len(here))
+    done = min(n, 1 + (KEY_BITS - place_bits - low_bits) // bits)
+    key, ended = _pack(stream, here, 0, done, start, pad, bits, low)
     key <<= place_bits
-    key |= np.arange(total, dtype=np.int64)
+    key |= np.arange(len(here))
     key.sort()
-    position = (key & ((1 << place_bits) - 1)).astype(np.int32)
+    place = key & ((1 << place_bits) - 1)
+    here.take(place, mode="clip", out=position)
+    ended = ended[place]
     key >>= place_bits
-    ended = ended[position]
-    shared = np.empty(total, np.int8)
     shared[:1] = 0
-    shared[1:] = _equal_leading(key[1:], key[:-1], first, bits, n)
-    del key
-    done = first
-    step = max((KEY_BITS - 2 * bits_for(CHUNK)) // bits, 1)
-    while done < n:
-        taken = min(step, n - done)
-        _refine(stream, position, shared, ended, done, taken, start, pad, bits, n)
-        done += taken
-    return WindowOrder(position, shared)
+    shared[1:] = _equal_leading(key[1:], key[:-1], done, bits, n)
+    if done == n:
+        return
+    same = shared == n
+    for rows in _chunks(~same):
+        _refine(stream, position[rows], shared[rows], ended[rows], done, start, pad, bits, n)
 
 
-def _pack(stream: Array, position: Array, skip: int, take: int, start: int, pad: int, bits: int) -> tuple[Array, Array]:
-    """Tokens `skip` to `skip + take` before each position in one integer, and whether the document's start is among them."""
+def _pack(
+    stream: Array, position: Array, skip: int, take: int, start: int, pad: int, bits: int, low: int = 0
+) -> tuple[Array, Array]:
+    """Tokens `skip` to `skip + take` before each position in one integer, and whether the document's start is among them.
+
+    `low` is subtracted from the first of them.
+    """
     key = np.zeros(len(position), np.int64)
     ended = np.zeros(len(position), bool)
     for lag in range(skip, skip + take):
-        token = stream[position - lag]  # what lies beyond the first document is replaced below
+        token = stream.take(position - lag, mode="clip")  # what lies beyond the first document is replaced below
         token[ended] = pad
         key <<= bits
-        key |= token
+        key |= token if lag > skip else token - low
         ended |= token == start
     return key, ended
 
@@ -102,62 +144,52 @@ def _equal_leading(key: Array, before: Array, take: int, bits: int, n: int) -> A
     """How many leading tokens two packed keys share; n where the keys are equal."""
     differ = key ^ before
     count = np.zeros(len(key), np.int8)
-    for j in range(1, take + 1):
-        count += (differ >> (bits * (take - j))) == 0
-    count[count == take] = n
+    for j in range(1, take):
+        count += differ < (1 << (bits * (take - j)))
+    count[differ == 0] = n
     return count
 
 
 def _refine(
-    stream: Array,
-    position: Array,
-    shared: Array,
-    ended: Array,
-    done: int,
-    take: int,
-    start: int,
-    pad: int,
-    bits: int,
-    n: int,
+    stream: Array, position: Array, shared: Array, ended: Array, done: int, start: int, pad: int, bits: int, n: int
 ) -> None:
-    """Sort windows that agree in their `done` most recent tokens by the `take` before those; in place."""
-    # A window that stands alone, or whose document has begun, is in its place already.
-    same = shared == n
-    tied = same.copy()
-    tied[:-1] |= same[1:]
-    tied &= ~ended
-    active = np.flatnonzero(tied).astype(np.int32)
-    if len(active) == 0:
-        return
-    opens = ~same[active]
+    """Sort windows that agree in their `done` most recent tokens, group by group, by those before; in place.
 
-    def work(bounds: tuple[int, int]) -> None:
-        rows = active[slice(*bounds)]
-        here = position[rows]
+    `shared` is n where a window is in the group of the one before it.
+    """
+    while done < n:
+        same = shared == n
+        tied = same.copy()
+        tied[:-1] |= same[1:]
+        tied &= ~ended  # a window that stands alone, or whose document has begun, is in its place already
+        active = np.flatnonzero(tied)
+        if len(active) == 0:
+            return
+        here, opens = position[active], ~same[active]
+        group = np.cumsum(opens) - 1
+        place_bits = bits_for(len(active))
+        room = (KEY_BITS - place_bits - bits_for(int(group[-1]) + 1)) // bits
+        take = min(max(room, 1), n - done)
         key, over = _pack(stream, here, done, take, start, pad, bits)
-        group = np.cumsum(opens[slice(*bounds)], dtype=np.int64) - 1
-        place_bits = bits_for(len(rows))
-        if bits_for(int(group[-1]) + 1) + take * bits + place_bits <= KEY_BITS:
+        if room >= 1:
             packed = (group << (take * bits)) | key
             packed <<= place_bits
-            packed |= np.arange(len(rows))
+            packed |= np.arange(len(active))
             packed.sort()
             index = packed & ((1 << place_bits) - 1)
             key = (packed >> place_bits) & ((1 << (take * bits)) - 1)
         else:
             index = np.lexsort((key, group))
             key = key[index]
-        position[rows] = here[index]
-        ended[rows] = over[index]
+        position[active] = here[index]
+        ended[active] = over[index]
         equal = _equal_leading(key[1:], key[:-1], take, bits, n - done) + done
-        later = ~opens[slice(*bounds)][1:]
-        shared[rows[1:][later]] = equal[later]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(work, _chunks(opens)))
+        later = ~opens[1:]
+        shared[active[1:][later]] = equal[later]
+        done += take
 
 
-def _chunks(opens: Array) -> Iterator[tuple[int, int]]:
+def _chunks(opens: Array) -> Iterator[slice]:
     """Ranges of about CHUNK rows that cut no group apart."""
     begin, total = 0, len(opens)
     while begin < total:
@@ -167,7 +199,7 @@ def _chunks(opens: Array) -> Iterator[tuple[int, int]]:
             if len(back):
                 end = begin + 1 + int(back[-1])
             else:
-                ahead = np.flatnonzero(opens[end:])
-                end = end + int(ahead[0]) if len(ahead) else total
-        yield begin, end
+                ahead = opens[end:].argmax()
+                end = end + int(ahead) if opens[end + ahead] else total
+        yield slice(begin, end)
         begin = end

@@ -17,8 +17,10 @@ from statlm.plots.perplexity import plot_perplexity, save_perplexity
 from statlm.plots.planning import plot_power
 from statlm.plots.prediction_sets import plot_coverage
 from statlm.plots.probabilities import plot_next_token
+from statlm.plots.rates import plot_rates
 from statlm.plots.residuals import plot_autocorrelation, plot_residuals
 from statlm.plots.sampler import plot_sampler
+from statlm.plots.saving import save_picture
 from statlm.plots.smoothing import plot_perplexity_by_n
 from statlm.plots.style import PALETTE, house_style
 from statlm.plots.surprisal import surprisal_html
@@ -47,10 +49,12 @@ __all__ = [
     "plot_perplexity",
     "plot_perplexity_by_n",
     "plot_power",
+    "plot_rates",
     "plot_residuals",
     "plot_sampler",
     "plot_temperature",
     "plot_transitions",
     "save_perplexity",
+    "save_picture",
     "surprisal_html",
 ]

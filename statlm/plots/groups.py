@@ -41,6 +41,8 @@ def plot_groups(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in plot_groups(table).get_yticklabels()]
     ['ab', 'z']
     """
+    from matplotlib.ticker import MaxNLocator
+
     value = next((c for c in ("loss", "difference") if c in table), None)
     if value is None or not {"group", "conf_low", "conf_high"} <= set(table.columns) or len(table) == 0:
         raise SpecificationError(
@@ -57,8 +59,10 @@ def plot_groups(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.plot(where, mean, "o", markersize=3.5, color=PALETTE[0], gid="means")
             if common is not None:
                 ax.axhline(common, color=GREY, linewidth=1)
+            if (where == np.round(where)).all():
+                ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.grid(axis="y")
-            ax.set_ylabel(says)
+            ax.set(xlabel="Group", ylabel=says)
             return ax
         rows = np.arange(len(table))
         ax = axes(ax, 6.4, 1.1 + 0.3 * len(table))

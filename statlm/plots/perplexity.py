@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import SpecificationError
+from statlm.plots.saving import check_picture, save_picture
 from statlm.plots.style import GREY, PALETTE, axes, house_style, segments
 from statlm.text.display import format_number
 
@@ -100,29 +100,15 @@ def save_perplexity(table: pd.DataFrame, path: str | os.PathLike[str], title: st
     SpecificationError
         If the suffix names no such format, or the folder does not exist.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    path = Path(path)
+    check_picture(path)
     with house_style():
         figure = Figure(figsize=(6.8, 1.4 + 0.36 * len(table)), layout="constrained")  # pyplot, and its windows, stay out
-        formats = FigureCanvasAgg(figure).get_supported_filetypes()
-        if path.suffix.removeprefix(".").lower() not in formats:
-            raise SpecificationError(
-                f"A picture cannot be written to {path.name!r}: the suffix {path.suffix!r} names no format. "
-                "Use .png, .pdf or .svg."
-            )
-        if not path.parent.is_dir():
-            raise SpecificationError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to. Make it first.")
         plot_perplexity(table, figure.add_subplot())
         if title is not None:
             figure.suptitle(fill(title, 75), x=0.02, ha="left", fontsize=10).set_parse_math(False)
-        part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-        try:
-            figure.savefig(part)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+    save_picture(figure, path)
 
 
 def _log_axis(ax: Axes) -> None:

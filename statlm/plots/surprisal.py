@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,34 @@ from statlm.text.display import format_number, visible
 
 COLOUR = "213, 94, 0"  # vermilion of the palette; black on it at full strength has a contrast of 5.5
 NEEDED = ("document", "position", "token", "surprisal")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ColouredText:
+    """HTML that a notebook shows by itself.
+
+    Parameters
+    ----------
+    html : str
+        A fragment that needs nothing else.
+
+    Examples
+    --------
+    >>> shown = ColouredText("<p>abracadabra</p>")
+    >>> str(shown) == shown.html
+    True
+    """
+
+    html: str
+
+    def __str__(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return f"<ColouredText: {len(self.html):,} characters of HTML; a notebook shows it, str() gives it>"
+
+    def _repr_html_(self) -> str:
+        return self.html
 
 
 def surprisal_html(

@@ -125,11 +125,12 @@ class Summary:
         return "\n".join([*(table.as_html() for table in tables), f"<ul>\n{notes}</ul>" if notes else ""])
 
     def as_latex(self) -> str:
-        """A LaTeX table; needs the package booktabs."""
+        """A LaTeX table; needs the package booktabs, and LuaLaTeX or XeLaTeX where tokens are not in the Latin alphabet."""
         body = "\n\n\\medskip\n".join(table.as_latex_tabular(center=False) for table in self._tables(escape))
         notes = "\n\n".join(escape(note) for note in self.notes)
         return (
-            f"\\begin{{table}}\n\\centering\n\\caption{{{escape(self.title)}}}\n{body}\n\n\\medskip\n"
+            f"\\begin{{table}}\n\\centering\\footnotesize\\setlength{{\\tabcolsep}}{{4pt}}\n"  # so that 40 rows fit on a page
+            f"\\caption{{{escape(self.title)}}}\n{body}\n\n\\medskip\n"
             f"\\begin{{minipage}}{{\\linewidth}}\\footnotesize\n{notes}\n\\end{{minipage}}\n\\end{{table}}\n"
         )
 

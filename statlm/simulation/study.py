@@ -37,7 +37,7 @@ def coverage(
     population: int = 0,
     level: float = 0.95,
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int | None = None,
     chunk: int = 25,
     folder: str | os.PathLike[str] | None = None,
     progress: Callable[[int], None] | None = None,
@@ -63,8 +63,9 @@ def coverage(
         Confidence level of intervals; tests are at 1 - level.
     seed : int
         Replicate r is the same corpus whatever the number of jobs and the size of chunks.
-    jobs : int
-        Processes, by joblib; a ``parallel_config`` around the call sends them to a cluster. -1 takes all cores.
+    jobs : int, optional
+        Processes, by joblib; -1 takes all cores. None: as a ``joblib.parallel_config`` around the call says, which may send
+        them to a cluster (dask, ray), and one without it.
     chunk : int
         Replicates that are computed and kept together.
     folder : path, optional

@@ -12,7 +12,8 @@ import pandas as pd
 from statlm.errors import CorpusError
 from statlm.numerics.types import Array
 from statlm.text import tokenizers as tk
-from statlm.text.encoding import Encoding
+from statlm.text import white_space
+from statlm.text.encoding import Encoding, Tokenizer
 from statlm.text.reading import CHUNK, Source, Splitter, pieces
 from statlm.text.vocabulary import Vocabulary
 
@@ -43,11 +44,16 @@ def from_sources(
     given: int,
     covariates: pd.DataFrame | None,
 ) -> Parts:
-    """Read sources twice, once to train the tokenizer and once to encode, a bounded piece at a time."""
-    if vocabulary is None:
-        vocabulary = _train(sources, split, tk.resolve(tokenizer, min_count, max_size), eos, unk)
-    elif vocabulary.tokenizer is None:
-        vocabulary.encode("")  # raises, with the reason
+    """Read sources a bounded piece at a time: once for words, else once to train the tokenizer and once to encode."""
+    training = None if vocabulary is not None else tk.resolve(tokenizer, min_count, max_size)
+    if isinstance(training, tk.Words):
+        vocabulary, encoded = _cut_once(sources, split, training, eos, unk)
+    else:
+        if vocabulary is None:
+            vocabulary = _train(sources, split, training, eos, unk)
+        elif vocabulary.tokenizer is None:
+            vocabulary.encode("")  # raises, with the reason
+        encoded = _encode(sources, split, vocabulary)
     ids = _Growing(vocabulary.dtype)
     sizes = _Sizes(vocabulary)
     lengths: list[int] = []
@@ -55,15 +61,14 @@ def from_sources(
     length = 0
     origin: list[int] = []  # source of each document
     number = 0
-    for batch in _batches(sources, split):
-        found, ntokens = vocabulary.encode_many([text for _, text, _ in batch])
-        ends = np.array([last for _, _, last in batch]) & vocabulary.with_eos
+    for batch, found, ntokens in encoded:
+        ends = np.array([last for _, last in batch]) & vocabulary.with_eos
         after = np.cumsum(ntokens)[ends]  # tokens of the batch before each <eos>
         here = np.insert(found.ids, after, vocabulary.eos) if ends.any() else found.ids
         columns = (np.insert(column, after, 0) if ends.any() else column for column in (found.nbytes, found.nchars))
         sizes.add(Encoding(here, *columns), ids)
         ids.add(here)
-        for (i, _, last), count in zip(batch, ntokens.tolist(), strict=True):
+        for (i, last), count in zip(batch, ntokens.tolist(), strict=True):
             length += count + (last and vocabulary.with_eos)
             if last:
                 if length == 0:
@@ -85,6 +90,39 @@ def from_sources(
     if len(tokens) == vocabulary.with_eos * len(lengths):
         raise CorpusError("The corpus is empty: there is no token in it to count. Check the file, or its tokenizer.")
     return Parts(vocabulary, tokens, starts, _given(given, starts), table, nbytes, nchars)
+
+
+Ends = list[tuple[int, bool]]  # number of the source of each piece, and whether a document ends with it
+
+
+def _encode(
+    sources: Sequence[Source], split: str | Splitter | None, vocabulary: Vocabulary
+) -> Iterator[tuple[Ends, Encoding, Array]]:
+    """Pieces encoded batch by batch, with the number of tokens of each."""
+    for batch in _batches(sources, split):
+        found, ntokens = vocabulary.encode_many([text for _, text, _ in batch])
+        yield [(i, last) for i, _, last in batch], found, ntokens
+
+
+def _cut_once(
+    sources: Sequence[Source], split: str | Splitter | None, training: tk.Words, eos: bool | None, unk: bool
+) -> tuple[Vocabulary, Iterator[tuple[Ends, Encoding, Array]]]:
+    """The vocabulary of words, and what `_encode` gives, from one reading: chunks are numbered, and become tokens later."""
+    cutter = white_space.Cutter()
+    batches: list[Ends] = []
+    cuts: list[white_space.Cut] = []
+    counts = np.zeros(0, np.int64)
+    for batch in _batches(sources, split):
+        batches.append([(i, last) for i, _, last in batch])
+        cuts.append(cutter.cut([text for _, text, _ in batch]))
+        here = np.bincount(cuts[-1].code, minlength=len(counts))
+        here[: len(counts)] += counts
+        counts = here
+    tokenizer = training.train_counts(dict(zip(cutter.distinct, counts.tolist(), strict=True)))
+    ndocuments = sum(last for ends in batches for _, last in ends)
+    vocabulary = _vocabulary(tokenizer, ndocuments, eos, unk or training.drops_types)
+    found = vocabulary.number(tokenizer.encode_cuts(cutter, cuts))
+    return vocabulary, ((ends, *each) for ends, each in zip(batches, found, strict=True))
 
 
 def _batches(sources: Sequence[Source], split: str | Splitter | None) -> Iterator[list[tuple[int, str, bool]]]:
@@ -206,13 +244,17 @@ def _train(
                 if text:
                     yield text
 
-    if isinstance(tokenizer, (tk.Characters, tk.Words, tk.BytePairs)):
+    if isinstance(tokenizer, (tk.Characters, tk.BytePairs)):
         trained = tokenizer.train(texts())
         unk = unk or tokenizer.drops_types
     else:
         trained = tokenizer
         for _ in texts():
             pass
+    return _vocabulary(trained, ndocuments, eos, unk)
+
+
+def _vocabulary(trained: Tokenizer, ndocuments: int, eos: bool | None, unk: bool) -> Vocabulary:
     if ndocuments == 0 or not trained.types:
         raise CorpusError(
             "The corpus is empty: there is no text in it to learn from. Check the path, and that the file is not empty."

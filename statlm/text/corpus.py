@@ -193,8 +193,8 @@ class Corpus:
     ) -> Corpus:
         r"""Corpus of text files (or of the .txt files of a folder), each a document unless `split` cuts it.
 
-        Files are read twice (types, then tokens), a bounded piece at a time, so that memory holds the tokens and not the
-        text. Line ends are read as ``\n``. Other parameters as of `from_text`.
+        Files are read a bounded piece at a time, so that memory holds the tokens and not the text: once for `Words`, else twice
+        (types, then tokens). Line ends are read as ``\n``. Other parameters as of `from_text`.
 
         Raises
         ------
@@ -428,9 +428,35 @@ class Corpus:
         """Indicator rows of the observed tokens, a sparse (nobs, V) array; the response of the multinomial regression."""
         return self.vocabulary.one_hot(self.targets)
 
-    def text(self, document: int) -> str:
-        """Text of one document, as far as its tokens keep it."""
-        return self.vocabulary.decode(self.tokens[self.offsets[document] : self.offsets[document + 1]])
+    def text(self, document: int, *, eos: bool = False) -> str:
+        """Text of one document, as far as its tokens keep it.
+
+        Parameters
+        ----------
+        document : int
+            Its number; negative ones count from the end.
+        eos : bool
+            Whether to write out the mark ``<eos>`` where the document ends in it. The text has no such characters, so by default
+            it is left out.
+
+        Raises
+        ------
+        CorpusError
+            If there is no such document.
+
+        Examples
+        --------
+        >>> corpus = Corpus.from_texts(["abra", "cadabra"])
+        >>> corpus.text(1), corpus.text(-1, eos=True)
+        ('cadabra', 'cadabra<eos>')
+        """
+        if not -self.ndocuments <= document < self.ndocuments:
+            raise CorpusError(f"There is no document {document}: there are {self.ndocuments:,} (numbered from 0).")
+        number = document % self.ndocuments
+        ids = self.tokens[self.offsets[number] : self.offsets[number + 1]]
+        if self.vocabulary.with_eos and not eos and len(ids) and ids[-1] == self.vocabulary.eos:
+            ids = ids[:-1]
+        return self.vocabulary.decode(ids)
 
     # --- other corpora ------------------------------------------------------------------------------------------------
 

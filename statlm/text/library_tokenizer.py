@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from statlm.numerics.ranges import concatenate_ranges
 from statlm.numerics.types import Array
 from statlm.text import white_space
-from statlm.text.encoding import UNKNOWN, Encoding, check_surrogates, code_points, utf8_width
+from statlm.text.encoding import UNKNOWN, Encoding, code_points, utf8_width
 
 REMEMBERED = 1 << 20  # distinct chunks whose tokens are kept
 
@@ -39,6 +39,10 @@ class HuggingFaceTokenizer:
         self._ours = ours
         self._theirs = np.flatnonzero(ours != UNKNOWN)
         self._by_chunk = _acts_within_chunks(backend, unknown)
+        self._numbers: dict[str, int] = dict(numbered)
+        self._unknown: int = UNKNOWN if unknown is None else self._numbers.get(unknown, UNKNOWN)
+        cuts_words = type(backend.pre_tokenizer).__name__ != "WhitespaceSplit" or backend.normalizer is not None
+        self._whole = self._by_chunk and not cuts_words and self._unknown != UNKNOWN  # a chunk is a word as it stands
         self._remembered: dict[str, tuple[list[int], list[int]]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -66,36 +70,40 @@ class HuggingFaceTokenizer:
             found = [self._encode(text) for text in texts]
             columns = [np.concatenate([getattr(f, c) for f in found]) for c in ("ids", "nbytes", "nchars")]
             return Encoding(*columns), np.array([len(f.ids) for f in found], np.int64)
-        joined = "\n".join(texts)
-        if joined.isascii():
-            points, width = np.frombuffer(joined.encode(), np.uint8), None
-        else:
-            for text in texts:
-                check_surrogates(text)
-            points = code_points(joined)
-            width = utf8_width(points)
-        chunks = white_space.cut(joined, points)
-        bounds = white_space.bounds(texts)
-        tokens = self._tokens_of(chunks.distinct)
-        ntokens = np.array([len(ids) for ids, _ in tokens], np.int64)
-        first = np.cumsum(ntokens) - ntokens
-        theirs = np.array([i for ids, _ in tokens for i in ids], np.int64)
-        end_in_chunk = np.array([end for _, ends in tokens for end in ends], np.int64)
-        begin, count = first[chunks.code], ntokens[chunks.code]
-        which = concatenate_ranges(begin, begin + count)
-        ends = end_in_chunk[which] + np.repeat(chunks.start, count)
-        before = np.concatenate([[0], np.cumsum(count)])[np.searchsorted(chunks.start, bounds)]  # tokens before each text
-        held = np.flatnonzero(np.diff(before))  # texts that have tokens
-        ends[before[held + 1] - 1] = bounds[held + 1] - 1  # white space at the end goes with the last token
-        starts = np.concatenate([[0], ends[:-1]])
-        starts[before[held]] = bounds[held]
-        nchars = ends - starts
-        if width is None:
+        cutter = white_space.Cutter()
+        cut = cutter.cut(texts)
+        return next(self.encode_cuts(cutter, [cut]))
+
+    def encode_cuts(self, cutter: white_space.Cutter, cuts: Iterable[white_space.Cut]) -> Iterator[tuple[Encoding, Array]]:
+        """What `encode_many` gives for texts that are cut at white space already; only where chunks are cut by themselves."""
+        chunks = cutter.distinct
+        tokens = self._tokens_of(chunks)
+        ntokens = np.array([len(ids) for ids, _ in tokens], np.int32)
+        first = np.cumsum(ntokens, dtype=np.int32) - ntokens
+        ids = self._ours[np.array([i for found, _ in tokens for i in found], np.int64)]
+        char_end = np.array([end for _, ends in tokens for end in ends], np.int32)
+        byte_end = char_end
+        if not all(chunk.isascii() for chunk in chunks):
+            byte_end = np.array(
+                [len(chunk[:end].encode()) for chunk, (_, ends) in zip(chunks, tokens, strict=True) for end in ends],
+                np.int32,
+            )
+        whole = bool((ntokens == 1).all())
+        for cut in cuts:
+            count = ntokens[cut.code]
+            at = np.searchsorted(cut.start, cut.bounds)  # chunks before each text
+            if whole:
+                which, begin, before, byte_begin = cut.code, cut.start, at, cut.byte_start
+            else:
+                opening = first[cut.code]
+                which = concatenate_ranges(opening, opening + count)
+                begin, byte_begin = np.repeat(cut.start, count), np.repeat(cut.byte_start, count)
+                before = np.concatenate([[0], np.cumsum(count)])[at]
+            nchars = _tiled(begin + char_end[which], before, cut.bounds)
             nbytes = nchars
-        else:
-            place = np.concatenate([[0], np.cumsum(width)])
-            nbytes = place[ends] - place[starts]
-        return Encoding(self._ours[theirs[which]], nbytes, nchars), np.diff(before)
+            if cut.byte_start is not cut.start:
+                nbytes = _tiled(byte_begin + byte_end[which], before, cut.byte_bounds)
+            yield Encoding(ids[which], nbytes, nchars), np.diff(before)
 
     def _encode(self, text: str) -> Encoding:
         points = None if text.isascii() else code_points(text)
@@ -121,8 +129,12 @@ class HuggingFaceTokenizer:
         if new:
             if len(remembered) + len(new) > REMEMBERED:
                 remembered = self._remembered = {chunk: remembered[chunk] for chunk in chunks if chunk in remembered}
-            for chunk, found in zip(new, self.backend.encode_batch(new, add_special_tokens=False), strict=True):
-                remembered[chunk] = (found.ids, [end for _, end in found.offsets])
+            if self._whole:
+                for chunk in new:
+                    remembered[chunk] = ([self._numbers.get(chunk, self._unknown)], [len(chunk)])
+            else:
+                for chunk, found in zip(new, self.backend.encode_batch(new, add_special_tokens=False), strict=True):
+                    remembered[chunk] = (found.ids, [end for _, end in found.offsets])
         return [remembered[chunk] for chunk in chunks]
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -132,6 +144,26 @@ class HuggingFaceTokenizer:
     def state(self) -> dict[str, Any]:
         """The kind, and the library's own JSON."""
         return {"kind": self.name, "huggingface": json.loads(self.backend.to_str())}
+
+
+def _tiled(ends: Array, before: Array, bounds: Array) -> Array:
+    """Lengths of tokens that tile their texts: what lies between two of them goes with the later one, the rest with the last.
+
+    Parameters
+    ----------
+    ends : (n,) integer array
+        Where each token ends; changed in place.
+    before : (texts + 1,) integer array
+        Number of tokens before each text.
+    bounds : (texts + 1,) integer array
+        Where each text begins, one place after the end of the one before.
+    """
+    held = np.flatnonzero(np.diff(before))  # texts that have tokens
+    ends[before[held + 1] - 1] = bounds[held + 1] - 1
+    lengths = np.empty_like(ends)
+    lengths[1:] = ends[1:] - ends[:-1]
+    lengths[before[held]] = ends[before[held]] - bounds[held]
+    return lengths
 
 
 def _acts_within_chunks(backend: Any, unknown: str | None) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -145,6 +145,10 @@ class Words:
 
     def train(self, pieces: Iterable[str]) -> HuggingFaceTokenizer:
         """Count words; the most frequent gets id 0."""
+        return self.train_counts(white_space.count(pieces))
+
+    def train_counts(self, chunks: Mapping[str, int]) -> HuggingFaceTokenizer:
+        """What `train` makes of text in which each stretch without white space occurs so often."""
         import tokenizers
         from tokenizers import models, normalizers, pre_tokenizers
 
@@ -152,10 +156,14 @@ class Words:
         cutter = pre_tokenizers.WhitespaceSplit() if attached else pre_tokenizers.Whitespace()
         folding = normalizers.Lowercase() if self.lowercase else None
         counts: Counter[str] = Counter()
-        for chunk, count in white_space.count(pieces).items():
+        for chunk, count in chunks.items():
             check_surrogates(chunk)
-            for word, _ in cutter.pre_tokenize_str(folding.normalize_str(chunk) if folding else chunk):
-                counts[word] += count
+            whole = folding.normalize_str(chunk) if folding else chunk
+            if attached and not folding:
+                counts[whole] = count
+            else:
+                for word, _ in cutter.pre_tokenize_str(whole):
+                    counts[word] += count
         kept = sorted((word for word, count in counts.items() if count >= self.min_count), key=lambda w: (-counts[w], w))
         unknown = " <unk>" if attached else "<unk>"  # a name that no text can hold as a word
         numbered = {word: i for i, word in enumerate([unknown, *kept[: self.max_size]])}

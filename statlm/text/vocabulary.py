@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -155,7 +155,14 @@ class Vocabulary:
             parts = [self.tokenizer.encode(text) for text in texts]
             columns = [np.concatenate([getattr(part, c) for part in parts]) for c in ("ids", "nbytes", "nchars")]
             found, ntokens = Encoding(*columns), np.array([len(part.ids) for part in parts], np.int64)
-        return Encoding(np.where(found.ids == UNKNOWN, self.unk, found.ids), found.nbytes, found.nchars), ntokens
+        return next(self.number([(found, ntokens)]))
+
+    def number(self, encoded: Iterable[tuple[Encoding, Array]]) -> Iterator[tuple[Encoding, Array]]:
+        """What `encode_many` makes of the tokenizer's own encodings: tokens that it lacks get the id of ``<unk>``."""
+        for found, ntokens in encoded:
+            unknown = found.ids == UNKNOWN
+            ids = np.where(unknown, self.unk, found.ids) if unknown.any() else found.ids
+            yield Encoding(ids, found.nbytes, found.nchars), ntokens
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids; special tokens appear by name, tokens without a tokenizer are joined by spaces."""

@@ -6,10 +6,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from statlm.numerics.types import Array
+from statlm.text.encoding import check_surrogates, code_points, utf8_width
 
 # Unicode's property White_Space, at which the library's pre-tokenizers cut. str.split() cuts at four control characters too.
 WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
@@ -21,47 +23,87 @@ IS_SPACE[[ord(c) for c in WHITE_SPACE]] = True
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Chunks:
-    """The stretches of a text without white space.
+class Cut:
+    """The stretches without white space of several texts that are joined by one character.
 
     Attributes
     ----------
-    distinct : list of str
     code : (n,) int32 array
-        Which of the distinct ones each is.
-    start, stop : (n,) int64 arrays
-        Where each begins and ends, in characters.
+        Which of the distinct chunks each is.
+    start : (n,) integer array
+        Where each begins, in characters.
+    bounds : (texts + 1,) int64 array
+        Where each text begins, and where the next one would.
+    byte_start, byte_bounds : arrays like `start` and `bounds`
+        The same in bytes of UTF-8.
     """
 
-    distinct: list[str]
     code: Array
     start: Array
-    stop: Array
+    bounds: Array
+    byte_start: Array
+    byte_bounds: Array
 
 
-def cut(text: str, points: Array) -> Chunks:
-    """Cut a text at white space.
-
-    Parameters
-    ----------
-    text : str
-    points : array
-        Its code points.
+class Cutter:
+    """Cuts texts at white space and numbers the distinct chunks, through all the texts that it is given.
 
     Examples
     --------
-    >>> found = cut("to be  to", np.frombuffer(b"to be  to", np.uint8))
-    >>> found.distinct, found.code.tolist(), found.start.tolist(), found.stop.tolist()
-    (['to', 'be'], [0, 1, 0], [0, 3, 7], [2, 5, 9])
+    >>> cutter = Cutter()
+    >>> cut = cutter.cut(["to be", " to"])
+    >>> cutter.distinct, cut.code.tolist(), cut.start.tolist(), cut.bounds.tolist()
+    (['to', 'be'], [0, 1, 0], [0, 3, 7], [0, 6, 10])
     """
-    numbers: defaultdict[str, int] = defaultdict()
-    numbers.default_factory = numbers.__len__
-    chunks = split(text)
-    code = np.fromiter(map(numbers.__getitem__, chunks), np.int32, len(chunks))
-    outside = np.ones(len(points) + 2, bool)
-    outside[1:-1] = IS_SPACE[points if points.dtype == np.uint8 else np.minimum(points, len(IS_SPACE) - 1)]
-    edges = np.flatnonzero(outside[1:] != outside[:-1])
-    return Chunks(list(numbers), code, edges[::2], edges[1::2])
+
+    def __init__(self) -> None:
+        self._numbers: defaultdict[str, int] = defaultdict()
+        self._numbers.default_factory = self._numbers.__len__
+
+    @property
+    def distinct(self) -> list[str]:
+        """The distinct chunks, by their numbers."""
+        return list(self._numbers)
+
+    def cut(self, texts: Sequence[str]) -> Cut:
+        """The chunks of texts, each cut as if alone.
+
+        Raises
+        ------
+        CorpusError
+            If a text holds a lone surrogate.
+        """
+        joined = "\n".join(texts)
+        chunks = split(joined)
+        code = np.fromiter(map(self._numbers.__getitem__, chunks), np.int32, len(chunks))
+        limits = bounds(texts)
+        kind = np.int32 if 4 * len(joined) < 2**31 else np.int64
+        if joined.isascii():
+            start = _starts(IS_SPACE[np.frombuffer(joined.encode(), np.uint8)], kind)
+            return Cut(code, start, limits, start, limits)
+        for text in texts:
+            check_surrogates(text)
+        points = code_points(joined)
+        start = _starts(IS_SPACE[np.minimum(points, len(IS_SPACE) - 1)], kind)
+        wide = np.flatnonzero(points >= 0x80)
+        more = np.cumsum(utf8_width(points[wide]) - 1)  # bytes beyond one a character, up to each of them
+        return Cut(
+            code, start, limits, start + _before(more, wide, start).astype(kind), limits + _before(more, wide, limits)
+        )
+
+
+def _before(sums: Array, places: Array, at: Array) -> Array:
+    """The running sum up to the last of `places` before each of `at`; both ascending."""
+    added = np.bincount(np.searchsorted(at, places, side="right"), np.diff(sums, prepend=0), len(at) + 1)
+    result: Array = np.cumsum(added[:-1]).astype(np.int64)
+    return result
+
+
+def _starts(space: Array, kind: type[np.integer[Any]]) -> Array:
+    """Where a stretch without white space begins."""
+    opens = ~space
+    opens[1:] &= space[:-1]
+    return np.flatnonzero(opens).astype(kind)
 
 
 def split(text: str) -> list[str]:

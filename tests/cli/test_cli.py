@@ -59,6 +59,44 @@ def test_fit_summary_perplexity_and_generate_work_on_what_was_saved(capsys, monk
     assert first.startswith("the ")
 
 
+def test_each_command_draws(capsys, monkeypatch, text, tmp_path):
+    folder, cut = tmp_path / "model", ("--split", "paragraph")
+    drawn = {name: tmp_path / f"{name}.png" for name in ("fit", "summary", "perplexity", "generate", "coverage", "decoder")}
+    small = ("--layers", 1, "--heads", 1, "--width", 8, "--context", 8, "--steps", 3)
+    commands = {
+        "fit": ("fit", text, *cut, "--n", 2, "--pseudo-count", 0.1, "--output", folder),
+        "summary": ("summary", folder, "--cov", "cluster", "--term", "t"),
+        "perplexity": ("perplexity", folder, text, *cut),
+        "generate": ("generate", folder, "--prompt", "the ", "--max-tokens", 5, "--top-k", 3),
+        "coverage": ("coverage", "--replicates", 5),
+        "decoder": ("fit", text, *cut, "--model", "decoder", *small),
+    }
+    for name, command in commands.items():
+        code, _, err = run(capsys, monkeypatch, *command, "--plot", drawn[name])
+        assert (code, drawn[name].read_bytes()[:4]) == (0, b"\x89PNG"), name
+        assert f"Picture saved to {drawn[name]}" in err
+    page = tmp_path / "text.html"
+    run(capsys, monkeypatch, "perplexity", folder, text, *cut, "--plot", page)
+    assert page.read_text(encoding="utf-8").count('class="token"') == 61  # the first paragraph, and its end
+
+
+def test_a_picture_that_could_not_be_written_is_refused_before_the_work(capsys, monkeypatch, text, tmp_path):
+    for command in (("compare", text), ("fit", text), ("summary", "none"), ("generate", "none"), ("coverage",)):
+        code, out, err = run(capsys, monkeypatch, *command, "--plot", tmp_path / "picture.txt")
+        assert (code, out) == (1, "")
+        assert "A picture cannot be written to 'picture.txt': the suffix '.txt' names no format" in err
+
+
+def test_what_has_no_coefficients_is_not_drawn_and_says_so(capsys, monkeypatch, text, tmp_path):
+    picture = tmp_path / "picture.png"
+    smoothed = ("fit", text, "--split", "paragraph", "--smoothing", "kneser-ney", "--plot", picture)
+    code, out, err = run(capsys, monkeypatch, *smoothed)
+    assert code == 1
+    assert "NGram results" in out
+    assert "a distribution without a likelihood theory" in err
+    assert not picture.exists()
+
+
 def test_fit_takes_the_other_members_of_the_family(capsys, monkeypatch, text):
     code, out, _ = run(capsys, monkeypatch, "fit", text, "--model", "softmax", "--lags", 1, "--split", "paragraph")
     assert code == 0

@@ -158,3 +158,14 @@ def test_settings_that_make_no_sense_are_refused(held):
 def test_compare_points_to_it(held):
     with pytest.raises(NotComparable, match="compare_bytes"):
         slm.compare(held)
+
+
+def test_how_bounded_contexts_are_read_is_said():
+    pytest.importorskip("torch")
+    texts = ["to be or not to be, that is the question", "to do is to be and to be is to do"] * 6
+    characters, pairs = slm.Corpus.from_texts(texts), slm.Corpus.from_texts(texts, slm.BytePairs(270))
+    decoder = slm.TransformerDecoder(layers=1, heads=1, width=4, context=16, steps=2, batch=128).fit(characters)
+    table = slm.compare_bytes({"decoder": decoder, "bigram": slm.NGram(2, pseudo_count=0.1).fit(pairs)})
+    said = [note for note in table.attrs["notes"] if "windows of 16 that advance by" in note]
+    assert len(said) == 1
+    assert said[0].startswith("decoder: documents longer than 16 tokens")

@@ -142,3 +142,18 @@ def test_the_trace_is_the_optimism_of_clustered_text():
     error = np.std(gaps) / np.sqrt(len(gaps))
     assert abs(np.mean(gaps) - np.mean(traces)) < 3.3 * error
     assert np.mean(gaps) - 2 > 3.3 * error
+
+
+@pytest.mark.parametrize("cov", ["HC0", "cluster"])
+def test_the_trace_of_a_large_network_is_taken_over_random_signs(cov, monkeypatch):
+    """Against the rows written out, of a network small enough for it."""
+    pytest.importorskip("torch")
+    texts = slm.Corpus.from_texts(["abracadabra", "barbara", "a cab", "bad card", "crab", "drab"] * 4)
+    fit = slm.TransformerDecoder(layers=1, heads=1, width=4, context=16, steps=20, batch=128, precision="float64").fit(texts)
+    exact = slm.effective_parameters(fit, cov)
+    monkeypatch.setattr(module, "SMALL", 10)
+    monkeypatch.setattr(module, "PROBES", 64)
+    assert abs(slm.effective_parameters(fit, cov) - exact) < 4.5 * np.sqrt(2 * exact / 64) + 0.02 * exact
+    if cov == "HC0":
+        with pytest.raises(NoEstimate, match=r"sums of scores with random signs.*Use cov='HC0' or 'cluster'"):
+            slm.effective_parameters(fit, "HAC")

@@ -11,7 +11,7 @@ from scipy.special import digamma, logsumexp
 
 import statlm as slm
 from statlm.errors import NoEstimate, SamplerWarning, SingularInformation, SpecificationError
-from statlm.numerics.langevin import batch_means_error, mala, split_r_hat
+from statlm.numerics.langevin import LowRankMetric, batch_means_error, mala, run, split_r_hat
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +221,21 @@ def test_stochastic_gradients_agree_with_exact_chains(chain):
     )
 
 
+def test_a_network_that_is_a_bigram_has_the_learning_coefficient_of_one():
+    """A table of logits, which only their differences within a row decide: of V weights a context V - 1 count."""
+    torch = pytest.importorskip("torch")
+    chain = slm.datasets.markov(states=3, documents=20, length=51, concentration=3, seed=4).corpus.with_given(1)
+    bigram = slm.NGram(2).fit(chain)
+    module = torch.nn.Embedding(4, 3, dtype=torch.float64)
+    with torch.no_grad():
+        module.weight[:3] = torch.from_numpy(bigram.logprobs(np.arange(3)[:, None]))
+        module.weight[3:] = 0.0
+    table = slm.TorchLikelihood(module, chain, context=64)
+    found = slm.local_learning_coefficient(table, localisation=0.1, draws=200, warmup=200, seed=1)
+    assert found.sampler == "mala"
+    assert_allclose(found.value, len(bigram.params) / 2, atol=4 * found.std_error + 0.3)
+
+
 def test_documents_can_be_what_counts(bigram):
     by_documents = slm.wbic(bigram, n="documents", draws=400, seed=1)
     assert_allclose(by_documents.temperature, 1 / np.log(20))
@@ -241,8 +256,10 @@ def test_infinite_estimates_need_one_too():
         slm.wbic(fit)
 
 
-def test_chains_that_disagree_are_warned_of():
-    with pytest.warns(SamplerWarning, match="do not agree yet"):
+def test_chains_that_disagree_give_no_answer_and_say_what_to_raise():
+    with pytest.raises(
+        NoEstimate, match=r"do not agree: R-hat is .* of 280 draws.*Raise draws= to 640.*a smaller prior_sd="
+    ):
         slm.wbic(drawn(3, 4, 2, 1, seed=3), prior_sd=30.0, draws=40, warmup=5, seed=1)
 
 
@@ -253,7 +270,7 @@ def test_a_point_that_is_no_maximum_is_warned_of():
 
 
 def test_settings_that_make_no_sense_are_refused(bigram, chain):
-    with pytest.raises(SpecificationError, match="draws=10, warmup=500, chains=4"):
+    with pytest.raises(SpecificationError, match="draws=10, warmup=None, chains=4"):
         slm.wbic(bigram, draws=10)
     with pytest.raises(SpecificationError, match="sampler='nuts'"):
         slm.wbic(bigram, sampler="nuts")
@@ -286,6 +303,35 @@ def test_chains_find_the_moments_of_a_correlated_normal():
     found = mala(target, np.zeros(2), np.eye(2), draws=4000, warmup=500, chains=4, rng=np.random.default_rng(1))
     assert abs(found.values.mean() - 4.0) < 4 * batch_means_error(found.values)
     assert abs(found.acceptance - 0.574) < 0.15
+
+
+def test_a_metric_of_leading_pairs_is_the_matrix_it_stands_for():
+    rng = np.random.default_rng(0)
+    vectors = np.linalg.qr(rng.standard_normal((6, 2)))[0]
+    metric = LowRankMetric(np.array([50.0, 8.0]), vectors, 0.5)
+    root = np.stack([metric.moved(row) for row in np.eye(6)], axis=1)
+    matrix = vectors @ np.diag([50.0, 8.0]) @ vectors.T + 0.5 * np.eye(6)
+    assert_allclose(root @ root.T, np.linalg.inv(matrix), atol=1e-12)
+    assert_allclose(metric.whitened(np.arange(6.0)), root.T @ np.arange(6.0), atol=1e-12)
+
+
+def test_chains_go_on_until_they_agree_and_what_came_before_is_warmup():
+    class Drifting:
+        """Far away for the first 50 draws."""
+
+        def __init__(self, seed):
+            self.rng, self.accepted, self.past = np.random.default_rng(seed), 0, 0
+
+        def advance(self, draws):
+            places = np.arange(self.past, self.past + draws)
+            self.past, self.accepted = self.past + draws, self.accepted + draws
+            return self.rng.standard_normal(draws) + np.where(places < 50, 50.0 - places, 0.0)
+
+    found = run([Drifting(s) for s in range(4)], 100, agreement=1.05)
+    assert found.warmup == 100
+    assert found.values.shape == (4, 200)
+    assert abs(found.values.mean()) < 0.2
+    assert run([Drifting(s) for s in range(4)], 100, agreement=1.05, rounds=1).values.shape == (4, 100)
 
 
 def test_the_error_of_batch_means_is_that_of_an_autoregression():

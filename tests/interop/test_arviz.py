@@ -175,3 +175,55 @@ def test_draws_outside_of_the_parameter_space_are_refused():
     drawn = slm.posterior(fit, draws=400, method="laplace", seed=1)
     with pytest.raises(NoEstimate, match="draws give some observation probability 0"):
         arviz.to_arviz(drawn)
+
+
+# --- networks -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Two decoders of different size on documents that share a rule."""
+    pytest.importorskip("torch")
+    chain = slm.datasets.markov(states=3, documents=30, length=21, concentration=0.5, seed=5).corpus
+    settings = {"layers": 1, "heads": 1, "context": 24, "batch": 512, "precision": "float64", "seed": 1}
+    small = slm.TransformerDecoder(width=2, steps=5, **settings).fit(chain)
+    large = slm.TransformerDecoder(width=4, steps=150, **settings).fit(chain)
+    return {name: slm.damped(fit, 30.0) for name, fit in (("small", small), ("large", large))}
+
+
+@pytest.fixture(scope="module")
+def drawn_networks(networks):
+    return {name: arviz.to_arviz(fit, draws=64, seed=1) for name, fit in networks.items()}
+
+
+def test_a_network_has_its_loss_in_place_of_weights(networks, drawn_networks):
+    data, fit = drawn_networks["large"], networks["large"]
+    assert data["posterior"]["entropy"].dims == ("chain", "draw")
+    assert data["log_likelihood"]["y"].shape == (4, 16, fit.corpus.ndocuments)
+    total = np.asarray(data["log_likelihood"]["y"]).sum(axis=2)
+    assert_allclose(np.asarray(data["posterior"]["entropy"]), -total / fit.nobs)
+    documents = np.bincount(fit.corpus.document_index, fit.likelihood.loglike_obs())
+    assert_allclose(np.asarray(data["observed_data"]["y"]), documents)
+    assert "linear function" in data["posterior"].attrs["method"]
+
+
+def test_networks_are_compared_as_held_out_text_does(drawn_networks):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Estimated shape parameter")
+        loo = quiet(az.loo, drawn_networks["large"], pointwise=True)
+        table = quiet(az.compare, drawn_networks, method="pseudo-BMA")
+    assert table.index[0] == "large"
+    terms = np.asarray(drawn_networks["large"]["log_likelihood"]["y"]).reshape(64, -1)
+    assert elpd(loo) < np.log(np.exp(terms).mean(axis=0)).sum()  # leaving out costs
+
+
+def test_the_last_layer_has_named_coefficients(networks):
+    layer = slm.head(networks["large"])
+    data = arviz.to_arviz(layer, draws=16, seed=1)
+    assert data["posterior"]["params"].shape == (4, 4, len(layer.params))
+    assert np.isfinite(np.asarray(data["log_likelihood"]["y"])).all()
+
+
+def test_new_tokens_after_each_context_of_a_network_are_refused(networks):
+    with pytest.raises(SpecificationError, match=r"a pass an observation and draw\. Use predictive=False"):
+        arviz.to_arviz(networks["large"], draws=16, predictive=True)

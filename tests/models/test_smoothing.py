@@ -349,6 +349,29 @@ def test_a_discount_at_the_edge_has_no_error():
     assert "at the edge of its range or nowhere, so it has no standard error" in fit.likelihood.notes()[0]
 
 
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_one_type_and_ends_of_documents_are_smoothed(name, n):
+    fit = slm.NGram(n, smoothing=name).fit(slm.Corpus.from_texts(["aaa", "aaaaa", "a"] * 10))
+    assert fit.corpus.vocabulary.size == 2
+    rows = np.exp(fit.likelihood.logprobs(np.array([[0], [fit.corpus.vocabulary.bos]])[:, : n - 1]))
+    assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
+
+
+def test_counting_does_not_depend_on_the_parts_that_are_sorted_in_threads(corpus, monkeypatch):
+    whole = count_corpus(corpus, 4)
+    monkeypatch.setattr("statlm.numerics.window_order.PART", 3)
+    monkeypatch.setattr("statlm.numerics.window_order.CHUNK", 2)
+    monkeypatch.setattr("statlm.numerics.threads.PART", 2)
+    parts = count_corpus(corpus, 4)
+    for one, other in zip(whole.raw + whole.continuation, parts.raw + parts.continuation, strict=True):
+        assert (one == other).all()
+    for one, other in zip(whole.index.levels, parts.index.levels, strict=True):
+        assert (one.suffix == other.suffix).all()
+        assert (one.oldest == other.oldest).all()
+        assert (one.context == other.context).all()
+
+
 # --- Jelinek and Mercer's weights -------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ def broken(monkeypatch):
 
 
 def test_a_failure_is_an_error_where_compilation_was_asked_for(corpus, broken):
-    with pytest.raises(SpecificationError, match="compiled=True, and torch.compile fails here"):
+    with pytest.raises(SpecificationError, match=r"compiled=True, and torch\.compile fails here"):
         slm.TransformerDecoder(**SMALL, compiled=True).fit(corpus)
 
 

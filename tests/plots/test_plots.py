@@ -12,9 +12,12 @@ from statlm.plots import (
     plot_next_token,
     plot_perplexity,
     plot_perplexity_by_n,
+    plot_rates,
     plot_transitions,
     save_perplexity,
+    save_picture,
 )
+from statlm.simulation import Probabilities, coverage
 from statlm.text.corpus import Corpus
 from statlm.text.tokenizers import BytePairs
 
@@ -280,3 +283,55 @@ def test_lines_may_be_named_by_another_column_and_need_no_intervals(ax):
 def test_a_table_without_lengths_is_refused(table):
     with pytest.raises(SpecificationError, match="a model with n, perplexity and smoothing"):
         plot_perplexity_by_n(table)
+
+
+# --- simulation studies, files ----------------------------------------------------------------------------------------
+
+RATES = pd.DataFrame(
+    {
+        "kind": ["coverage", "size", "power"],
+        "what": ["p(a | b)", "lr_test", "lr_test, another"],
+        "method": ["wald, HC0", None, None],
+        "nominal": [0.95, 0.05, np.nan],
+        "rate": [0.90, 0.06, 0.8],
+        "rate_error": [0.01, 0.01, 0.02],
+    }
+)
+
+
+def test_a_dot_a_rate_its_distance_from_nominal_and_what_chance_allows(ax):
+    plot_rates(RATES, ax)
+    (agree,), (off,) = drawn(ax, "agree"), drawn(ax, "off")
+    assert agree.get_ydata().tolist() == [1]
+    assert off.get_ydata().tolist() == [0]
+    np.testing.assert_allclose([*agree.get_xdata(), *off.get_xdata()], [0.01, -0.05])
+    bars = [s for c in ax.collections if c.get_gid() == "allowed" for s in c.get_segments()]
+    np.testing.assert_allclose([s[:, 0] for s in bars], [[-0.033, 0.033]] * 2)
+    assert [text.get_text() for text in ax.texts] == ["90.0%", "6.0%", "80.0%"]
+    assert labels(ax.yaxis) == ["coverage: p(a | b) (wald, HC0)", "size: lr_test", "power: lr_test, another"]
+    render(ax)
+
+
+def test_a_study_is_drawn_and_what_is_none_is_refused(ax):
+    truth = NGram(n=2).fit(Corpus.from_texts(["abracadabra"] * 5))
+    study = coverage(truth, [Probabilities(["a"], ["b"], ["wald", "wilson"], ["nonrobust"])], replicates=4)
+    assert len(plot_rates(study, ax).get_yticklabels()) == len(study)
+    with pytest.raises(SpecificationError, match=r"1 rows and lacks \['rate'\]"):
+        plot_rates(RATES[:1].drop(columns="rate"), ax)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_a_picture_is_written_whole(fit, suffix, tmp_path):
+    path = tmp_path / f"picture{suffix}"
+    save_picture(fit.plot.next_token("a"), path)
+    save_picture(fit.plot.sampler("a"), path)  # a Figure, over what stood there
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.stat().st_size > 1000
+
+
+def test_a_picture_that_cannot_be_written_is_refused(fit, tmp_path):
+    picture = fit.plot.next_token("a")
+    with pytest.raises(SpecificationError, match=r"suffix '.txt' names no format. Use .png, .pdf or .svg"):
+        save_picture(picture, tmp_path / "picture.txt")
+    with pytest.raises(SpecificationError, match="There is no folder"):
+        save_picture(picture, tmp_path / "none" / "picture.png")

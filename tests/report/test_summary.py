@@ -1,4 +1,6 @@
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
@@ -287,6 +289,18 @@ def test_latex_is_balanced_and_escapes_what_latex_reads_as_commands():
     assert separators == {3, 5}
     for written in (r"\_", r"\&", r"\%", r"\#", r"\$", r"\{", r"\textless{}eos\textgreater{}", r"\textbackslash{}"):
         assert written in latex
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("texts", [[NASTY, "<b>"], ["olhos de ressaca", "é “ção” — 50 %\n"]])
+def test_latex_compiles(texts, tmp_path):
+    body = summary(NGram(n=2).fit(Corpus.from_texts(texts))).as_latex()
+    head = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n"
+    (tmp_path / "table.tex").write_text(f"{head}\\begin{{document}}\n{body}\\end{{document}}\n", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "table.pdf").exists()
 
 
 def test_a_specification_is_named_in_the_title(fit):

@@ -259,6 +259,19 @@ def test_rare_states_become_unknown_and_are_then_in_the_support():
     assert (corpus.nunknown, corpus.vocabulary.size) == (2, 2)
 
 
+def test_the_text_of_a_document_is_without_the_mark_of_its_end_unless_asked():
+    corpus = Corpus.from_texts(["abra", "", "cadabra"])
+    assert [corpus.text(d) for d in range(3)] == ["abra", "", "cadabra"]
+    assert [corpus.text(d, eos=True) for d in (0, 1, -1)] == ["abra<eos>", "<eos>", "cadabra<eos>"]
+    without = Corpus.from_texts(["abra", "cadabra"], eos=False)
+    assert without.text(1) == without.text(1, eos=True) == "cadabra"
+    start = corpus.blocks(length=3)  # blocks of a document: only the last ends in the mark
+    assert [start.text(d, eos=True) for d in range(start.ndocuments)][:2] == ["abr", "a<eos>"]
+    for number in (3, -4):
+        with pytest.raises(CorpusError, match=rf"no document {number}: there are 3"):
+            corpus.text(number)
+
+
 def test_ends_are_predicted_by_default_where_there_are_several_documents():
     assert Corpus.from_tokens([["a", "b"]]).vocabulary.with_eos is False
     assert Corpus.from_tokens([["a"], ["b"]]).vocabulary.with_eos is True

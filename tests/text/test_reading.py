@@ -114,13 +114,13 @@ def test_several_files_are_documents_and_a_folder_is_its_text_files_by_name(writ
     write("not read", "c.md")
     corpus = Corpus.from_files(tmp_path)
     assert corpus.documents["name"].tolist() == ["a.txt", "b.txt"]
-    assert [corpus.text(0), corpus.text(1)] == ["first one<eos>", "second<eos>"]
+    assert [corpus.text(0), corpus.text(1)] == ["first one", "second"]
     same(corpus, Corpus.from_files([tmp_path / "a.txt", tmp_path / "b.txt"]))
 
 
 def test_a_function_can_split_a_text():
     corpus = Corpus.from_text("one;two;three", split=lambda text: text.split(";"))
-    assert [corpus.text(d) for d in range(3)] == ["one<eos>", "two<eos>", "three<eos>"]
+    assert [corpus.text(d) for d in range(3)] == ["one", "two", "three"]
     assert corpus.documents["name"].tolist() == ["text:1", "text:2", "text:3"]
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from statlm.numerics.backoff_table import BackoffTable
 from statlm.numerics.ngram_counts import NGramCounts
-from statlm.numerics.ngram_index import NGramIndex
+from statlm.numerics.ngram_index import Level, NGramIndex
+from statlm.numerics.threads import in_threads, parts_of
 from statlm.numerics.types import Array
 
 # Below this much of the lower distribution, 1 minus the sum of the rest has lost the digits that rows which sum to one need.
@@ -90,25 +91,33 @@ def interpolate(
     index : NGramIndex
     levels : sequence of n CountLevel
     shares : function
-        From a level to :math:`\alpha` of its m-grams and :math:`\gamma` of its contexts; a context without counts is not
-        asked.
+        From a level to :math:`\alpha` of its m-grams, an array of its own, and :math:`\gamma` of its contexts; a context
+        without counts is not asked. Lengths are asked at the same time.
     size : int
         Number of types, which the uniform distribution spreads over.
     """
     probability: list[Array] = []
     backoff: list[Array] = []
-    for level in levels:
-        share, left = shares(level)
+    for level, (share, left) in zip(levels, in_threads(shares, levels), strict=True):
         left = np.where(level.totals > 0, left, 1.0)
         if level.m == 1:
             p = _unigrams(share, float(left[0]), size)
         else:
-            p = left[level.context]
-            p *= probability[-1][index.level(level.m).suffix]
-            p += share
+            p = _add_shorter(share, left, index.level(level.m), probability[-1])
             backoff.append(left)
         probability.append(p)
     return BackoffTable(index, tuple(probability), tuple(backoff), size)
+
+
+def _add_shorter(share: Array, left: Array, level: Level, shorter: Array) -> Array:
+    """Shares, and what contexts leave times the probability of the suffix; in place of the shares where they can be written."""
+    p = share if share.flags.writeable else share.copy()
+
+    def work(part: slice) -> None:
+        p[part] += left.take(level.context[part], mode="clip") * shorter.take(level.suffix[part], mode="clip")
+
+    in_threads(work, parts_of(len(p)))
+    return p
 
 
 def back_off(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from statlm.errors import DamagedFile, NoEstimate, SpecificationError
+from statlm.models.ngram.buckets import Buckets, by_quantiles
 from statlm.models.ngram.interpolated import check_lengths, index_arrays, restore_index
 from statlm.models.ngram.levels import CountLevel, Shares, interpolate
 from statlm.models.ngram.stream import stream_of
@@ -35,14 +36,18 @@ class MixtureNGram:
         The n-grams of the counted documents.
     raw : tuple of n (K_m,) arrays
         Their counts.
-    params : (n,) array
-        Weight of the m-gram frequencies against all shorter ones, for m = 1, ..., n.
+    params : (P,) array
+        Weight of the m-gram frequencies against all shorter ones, for m = 1, ..., n; where `buckets` divide the contexts of a
+        length, one weight a bucket.
+    buckets : Buckets, optional
+        One a length by default, so that P = n.
     """
 
     corpus: Corpus
     index: NGramIndex
     raw: tuple[Array, ...]
     params: Array
+    buckets: Buckets | None = None
 
     @property
     def n(self) -> int:
@@ -62,8 +67,11 @@ class MixtureNGram:
     @property
     def param_names(self) -> pd.MultiIndex:
         """``weight``, and the length that it is of."""
-        terms = [f"{m}-gram" for m in range(1, self.n + 1)]
-        return pd.MultiIndex.from_arrays([["weight"] * self.n, terms], names=["response", "term"])
+        return pd.MultiIndex.from_arrays([["weight"] * self.dof, self._buckets.names], names=["response", "term"])
+
+    @property
+    def _buckets(self) -> Buckets:
+        return self.buckets or Buckets.single(self.n)
 
     def loglike_obs(self) -> Array:
         """(nobs,) log-probability of each observation, nats."""
@@ -88,18 +96,19 @@ class MixtureNGram:
         Raises
         ------
         SpecificationError
-            If they are not n numbers between 0 and 1.
+            If they are not as many numbers between 0 and 1.
         """
         params = np.asarray(params, float)
-        if params.shape != (self.n,) or not ((params >= 0) & (params <= 1)).all():
-            raise SpecificationError(f"{params!r} are not {self.n} weights between 0 and 1.")
+        size = self._buckets.size
+        if params.shape != (size,) or not ((params >= 0) & (params <= 1)).all():
+            raise SpecificationError(f"{params!r} are not {size} weights between 0 and 1.")
         made = replace(self, params=params)
         if "_parts" in self.__dict__:  # they do not depend on the weights
             made.__dict__["_parts"] = self._parts
         return made
 
     def score(self) -> Array:
-        """(nobs, n) derivative of `loglike_obs` with respect to the weights.
+        """(nobs, P) derivative of `loglike_obs` with respect to the weights.
 
         Raises
         ------
@@ -114,30 +123,35 @@ class MixtureNGram:
         return self._score
 
     def information(self) -> Array:
-        r"""(n, n) observed information.
+        r"""(P, P) observed information.
 
-        With :math:`s_i` the score of an observation, :math:`-\partial^2 \log p_i / \partial\lambda_m \partial\lambda_k` is
-        :math:`s_{im} s_{ik} + s_{ik} / (1 - \lambda_m)` for k < m where the context of length m - 1 was seen.
+        With :math:`s_i` the score of an observation, and m, k the weights of two lengths that concern it,
+        :math:`-\partial^2 \log p_i / \partial\lambda_m \partial\lambda_k` is :math:`s_{im} s_{ik} + s_{ik} / (1 - \lambda_m)` for
+        k shorter than m where the context of length m - 1 was seen.
         """
-        score, (_, depth) = self._score, self._parts
+        score, (_, depth, cell) = self._score, self._parts
         result = score.T @ score
         for m in range(2, self.n + 1):
-            if self.params[m - 1] < 1:
-                cross = score[depth >= m, : m - 1].sum(axis=0) / (1 - self.params[m - 1])
-                result[m - 1, : m - 1] += cross
-                result[: m - 1, m - 1] += cross
+            for i in range(self.dof)[self._buckets.range(m)]:
+                if self.params[i] < 1:
+                    cross = score[(depth >= m) & (cell[:, m - 1] == i), : self._buckets.range(m).start].sum(axis=0)
+                    cross /= 1 - self.params[i]
+                    result[i, : len(cross)] += cross
+                    result[: len(cross), i] += cross
         return result
 
     def notes(self) -> list[str]:
         """What a reader of the summary must know."""
         notes = [
-            "The parameters are the weights of m-gram frequencies against all shorter ones. The log-likelihood and the "
+            "The parameters are the weights of m-gram frequencies against all shorter ones"
+            f"{', by how often the context was seen' if self.dof > self.n else ''}. The log-likelihood and the "
             "criteria are of the held-out documents, given the counts of the others."
         ]
-        edge = np.flatnonzero((self.params < EDGE) | (self.params > 1 - EDGE)) + 1
+        edge = np.flatnonzero((self.params < EDGE) | (self.params > 1 - EDGE))
         if len(edge):
+            names = [self._buckets.names[i] for i in edge] if self.dof > self.n else [f"n = {i + 1}" for i in edge]
             notes.append(
-                f"Weights on the boundary (n = {', '.join(map(str, edge))}): the likelihood has no maximum inside, and "
+                f"Weights on the boundary ({'; '.join(names)}): the likelihood has no maximum inside, and "
                 "no standard error of theirs exists."
             )
         return notes
@@ -145,25 +159,33 @@ class MixtureNGram:
     def em_step(self, weights: Array) -> tuple[float, Array]:
         """Mean log-likelihood an observation at these weights, and the weights that EM goes to next."""
         here = self.at(weights)
-        (frequency, depth), mixed, inside = here._parts, here._mixed, here._inside
+        (frequency, depth, cell), mixed, inside = here._parts, here._mixed, here._inside
         after = np.ones(len(depth))  # weight of what is shorter than the lengths seen so far
-        chosen, offered = np.zeros(self.n), np.zeros(self.n)
+        following = np.array(weights, float)
         p = np.where(inside, mixed[:, -1], 1.0)
         for m in range(self.n, 0, -1):
-            seen = (depth >= m) & inside
-            chosen[m - 1] = (after * weights[m - 1] * frequency[:, m] / p)[seen].sum()
-            offered[m - 1] = (after * mixed[:, m] / p)[seen].sum()
-            after = np.where(depth >= m, after * (1 - weights[m - 1]), after)
-        following = np.where(offered > 0, chosen / np.where(offered > 0, offered, 1.0), weights)
+            weight, place = here.params[cell[:, m - 1]], self._buckets.range(m)
+            seen = np.flatnonzero((depth >= m) & inside)
+            chosen = self._by_bucket(m, cell[seen, m - 1], (after * weight * frequency[:, m] / p)[seen])
+            offered = self._by_bucket(m, cell[seen, m - 1], (after * mixed[:, m] / p)[seen])
+            following[place] = np.where(offered > 0, chosen / np.where(offered > 0, offered, 1.0), following[place])
+            after = np.where(depth >= m, after * (1 - weight), after)
         return float(np.log(p[inside]).mean()), following
 
+    def _by_bucket(self, m: int, cell: Array, values: Array) -> Array:
+        """Sums of `values` by the parameters of length m that they belong to."""
+        place = self._buckets.range(m)
+        if place.stop - place.start == 1:
+            return values.sum(keepdims=True)
+        return np.bincount(cell - place.start, values, place.stop - place.start)
+
     def unconstrained_gradient(self) -> Array:
-        """(n,) derivative of `loglike_inside`."""
+        """(P,) derivative of `loglike_inside`."""
         gradient: Array = self._score.sum(axis=0)
         return gradient
 
     def gradient_inside(self) -> Array:
-        """(n,) derivative of `loglike_inside`; 0 for a weight on the boundary that the likelihood would push beyond it."""
+        """(P,) derivative of `loglike_inside`; 0 for a weight on the boundary that the likelihood would push beyond it."""
         gradient = self.unconstrained_gradient()
         out = ((self.params < EDGE) & (gradient < 0)) | ((self.params > 1 - EDGE) & (gradient > 0))
         return np.where(out, 0.0, gradient)
@@ -182,40 +204,64 @@ class MixtureNGram:
         ]
 
         def shares(level: CountLevel) -> Shares:
-            weight = self.params[level.m - 1]
+            weight = self.params[self._buckets.of(level.m, level.totals)]
             whole = np.where(level.totals > 0, level.totals, 1.0)
-            return weight * level.counts / level.of_context(whole), np.full(level.ncontexts, 1 - weight)
+            return level.of_context(weight) * level.counts / level.of_context(whole), 1 - weight
 
         return interpolate(self.index, levels, shares, self.corpus.vocabulary.size)
 
     @cached_property
-    def _parts(self) -> tuple[Array, Array]:
-        """(nobs, n + 1) frequency of each observation at lengths 0, ..., n; the longest length whose context was seen."""
+    def _parts(self) -> tuple[Array, Array, Array]:
+        """(nobs, n + 1) frequency of each observation at lengths 0, ..., n; the longest length whose context was seen; and the
+        (nobs, n) weight of each length that concerns it.
+        """
         stream, observations = stream_of(self.corpus)
         size = self.corpus.vocabulary.size
         rows = self.index.find_stream(stream)
         frequency = np.zeros((len(observations), self.n + 1))
+        cell = np.empty((len(observations), self.n), np.int32)
         target = stream[observations]
         frequency[:, 0] = np.where(target < size, 1.0 / size, 0.0)
-        frequency[:, 1] = self.raw[0][target] / max(int(self.raw[0].sum()), 1)
+        whole = int(self.raw[0].sum())
+        frequency[:, 1] = self.raw[0][target] / max(whole, 1)
+        cell[:, 0] = self._buckets.of(1, np.array([whole]))
         depth = np.ones(len(observations), np.int8)
         for m in range(2, self.n + 1):
-            level = self.index.level(m)
-            totals = np.bincount(level.context, self.raw[m - 1], self.index.size(m - 1))
-            context, row = rows[m - 2][observations - 1], rows[m - 1][observations]
-            total = np.where(context >= 0, totals[np.maximum(context, 0)], 0.0)
+            total = self._totals_before(rows[m - 2], m)[observations - 1]
+            row = rows[m - 1][observations]
             depth[total > 0] = m
             listed = np.flatnonzero((row >= 0) & (total > 0))
             frequency[listed, m] = self.raw[m - 1][row[listed]] / total[listed]
-        return frequency, depth
+            cell[:, m - 1] = self._buckets.of(m, total)
+        return frequency, depth, cell
+
+    def _totals_before(self, rows: Array, m: int) -> Array:
+        """How often the contexts of m-grams in these rows were seen; 0 for a row of -1."""
+        totals = np.bincount(self.index.level(m).context, self.raw[m - 1], self.index.size(m - 1))
+        return np.where(rows >= 0, totals[np.maximum(rows, 0)], 0.0)
+
+    def divided(self, number: int) -> MixtureNGram:
+        """The contexts of each length divided into about this many buckets, by how often they were seen; all weights 1/2.
+
+        The bounds are quantiles over the observations of `corpus`: functions of their contexts, not of what followed.
+        """
+        stream, observations = stream_of(self.corpus)
+        rows = self.index.find_stream(stream)
+        totals = [np.zeros(0)]  # all 1-grams have the same context
+        for m in range(2, self.n + 1):
+            total = self._totals_before(rows[m - 2], m)[observations - 1]
+            totals.append(total[total > 0])
+        buckets = by_quantiles(totals, number)
+        return replace(self, buckets=buckets, params=np.full(buckets.size, 0.5))
 
     @cached_property
     def _mixed(self) -> Array:
         """(nobs, n + 1) probability of each observation by the mixture of the lengths up to 0, ..., n."""
-        frequency, depth = self._parts
+        frequency, depth, cell = self._parts
         mixed = np.empty_like(frequency)
         mixed[:, 0] = frequency[:, 0]
-        for m, weight in enumerate(self.params, start=1):
+        for m in range(1, self.n + 1):
+            weight = self.params[cell[:, m - 1]]
             blend = weight * frequency[:, m] + (1 - weight) * mixed[:, m - 1]
             mixed[:, m] = np.where(depth >= m, blend, mixed[:, m - 1])
         return mixed
@@ -226,21 +272,23 @@ class MixtureNGram:
 
     @cached_property
     def _score(self) -> Array:
-        frequency, depth = self._parts
+        frequency, depth, cell = self._parts
         mixed = self._mixed
         p = np.where(self._inside, mixed[:, -1], 1.0)
         after = np.where(self._inside, 1.0 / p, 0.0)
-        score = np.zeros((len(depth), self.n))
+        score = np.zeros((len(depth), self.dof))
         for m in range(self.n, 0, -1):
-            seen = depth >= m
-            score[:, m - 1] = np.where(seen, after * (frequency[:, m] - mixed[:, m - 1]), 0.0)
-            after = np.where(seen, after * (1 - self.params[m - 1]), after)
+            seen = np.flatnonzero(depth >= m)
+            weight = self.params[cell[seen, m - 1]]
+            score[seen, cell[seen, m - 1]] = after[seen] * (frequency[seen, m] - mixed[seen, m - 1])
+            after[seen] *= 1 - weight
         return score
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """Arrays and settings from which `restore` makes it again."""
         counts = {f"count{m}": c for m, c in enumerate(self.raw, start=1)}
-        return index_arrays(self.index) | counts | {"weights": self.params}, {}
+        edges = {f"edges{m}": e for m, e in enumerate(self._buckets.edges, start=1)} if self.dof > self.n else {}
+        return index_arrays(self.index) | counts | edges | {"weights": self.params}, {}
 
     @classmethod
     def restore(cls, n: int, corpus: Corpus, arrays: dict[str, Array], settings: dict[str, Any]) -> MixtureNGram:
@@ -258,6 +306,10 @@ class MixtureNGram:
         except KeyError as error:
             raise DamagedFile(f"The saved n-gram lacks {error}. Save the fit again.") from error
         check_lengths(index, raw, [np.empty(index.size(1))])
-        if weights.shape != (n,):
-            raise DamagedFile(f"The saved n-gram has {len(weights)} weights for n={n}. Save the fit again.")
-        return cls(corpus, index, raw, weights)
+        buckets = None
+        if f"edges{n}" in arrays:
+            buckets = Buckets(tuple(arrays.get(f"edges{m}", np.zeros(0, np.int64)) for m in range(1, n + 1)))
+        size = n if buckets is None else buckets.size
+        if weights.shape != (size,):
+            raise DamagedFile(f"The saved n-gram has {len(weights)} weights and needs {size}. Save the fit again.")
+        return cls(corpus, index, raw, weights, buckets)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from statlm.networks.curvature_operator import GaussNewton, KroneckerInformation
     from statlm.networks.decoder import Decoder
     from statlm.networks.differentiated import Differentiated
+    from statlm.networks.linearised import Linearised
     from statlm.networks.reader import CachedReader
     from statlm.networks.score_operator import NetworkScore
     from statlm.networks.windows import Stream, Windows
@@ -237,6 +238,12 @@ class DecoderLikelihood:
         reading = Reading(self._stream, self._windows, self.architecture.prefix, device)
         precision = self.precision if self.precision is not None else self.decay or None
         return Differentiated(Derivatives(self.network, reading, self.predicted), precision, self.curvature)
+
+    def linearised(self) -> Linearised:
+        """The network as a linear function of its weights: what posterior draws move."""
+        from statlm.networks.linearised import Linearised
+
+        return Linearised(self.differentiated)
 
     # --- the network --------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ def column_addition(*, without: Sequence[int] = (), eos: bool = True) -> Generat
     >>> drawn.truth.iloc[[34, -1]][["prompt", "answer"]].to_numpy().tolist()
     [['34', '7'], ['19C99', '19']]
     >>> drawn.corpus.ndocuments, drawn.corpus.text(34)
-    (2100, '347<eos>')
+    (2100, '347')
     >>> column_addition(without=[19]).corpus.ndocuments
     2000
     """

@@ -239,7 +239,7 @@ def test_the_text_of_another_corpus_is_cut_anew_and_what_is_given_stays_given(ti
     assert (corpus.given > 0).all()
     with_ends = tiny.read(characters, eos=True)
     assert with_ends.nobs == corpus.nobs + 3
-    assert with_ends.text(0) == TEXTS[0] + "<eos>"
+    assert with_ends.text(0, eos=True) == TEXTS[0] + "<eos>"
 
 
 def test_a_corpus_without_its_text_is_refused(tiny):

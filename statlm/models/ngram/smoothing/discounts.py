@@ -8,6 +8,7 @@ import numpy as np
 
 from statlm.errors import NoEstimate, SpecificationError
 from statlm.models.ngram.levels import CountLevel, Shares
+from statlm.numerics.threads import in_threads, parts_of
 from statlm.numerics.types import Array
 
 FALLBACK_ONE = 0.5
@@ -66,14 +67,20 @@ def _formula(n1: int, n2: int, n3: int, n4: int) -> Array:
 
 def discount_by(level: CountLevel, discounts: Array) -> Shares:
     """Shares of m-grams from which ``discounts[min(count, last)]`` is subtracted."""
-    taken = discounts[np.minimum(level.counts, len(discounts) - 1)]
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(level.totals > 0, 1.0 / level.totals, 0.0)
-        left = level.by_context(taken) * scale
-    share = level.counts - taken
-    np.maximum(share, 0.0, out=share)
-    share *= level.of_context(scale)
-    return share, left
+    taken = np.empty(len(level.counts))
+    share = np.empty(len(level.counts))
+
+    def work(part: slice) -> None:
+        counts = level.counts[part]
+        discounts.take(counts, mode="clip", out=taken[part])  # larger counts are the last
+        np.subtract(counts, taken[part], out=share[part])
+        np.maximum(share[part], 0.0, out=share[part])
+        share[part] *= scale if level.context is None else scale.take(level.context[part], mode="clip")
+
+    in_threads(work, parts_of(len(share)))
+    return share, level.by_context(taken) * scale
 
 
 def check_discount(discount: float | None) -> None:

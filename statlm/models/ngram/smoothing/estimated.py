@@ -92,6 +92,11 @@ class FromCounts(ABC):
         return InterpolatedNGram.restore(n, corpus, arrays, settings)
 
 
+def by_length(records: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Records of lengths that were estimated at the same time, in the order of the lengths."""
+    return tuple(sorted(records, key=lambda record: int(record["n"])))
+
+
 def sources(records: tuple[dict[str, Any], ...]) -> str:
     """Where the discounts came from, in words: one source for all lengths, or a list."""
     by_source: dict[str, list[str]] = {}

@@ -41,6 +41,10 @@ class JelinekMercer:
         Share of the documents to hold out: the last ones, or the tail where there is a single document.
     seed : int, optional
         Draw them at random.
+    buckets : int
+        Divide the contexts of each length into about so many buckets by how often they were seen, :math:`n_c`, each with a
+        weight of its own and about as many held-out observations: a context seen a thousand times is trusted more than one
+        seen once. 1 is one weight a length.
     tolerance : float
         The fit has converged where the gradient an observation is smaller, weights on the boundary apart.
     max_iterations : int
@@ -49,7 +53,7 @@ class JelinekMercer:
     Raises
     ------
     SpecificationError
-        If the weights are not n numbers between 0 and 1.
+        If the weights are not n numbers between 0 and 1, or are given for buckets, whose bounds held-out documents decide.
     CorpusError
         While fitting, if the corpus cannot be split.
 
@@ -57,6 +61,7 @@ class JelinekMercer:
     ----------
     Jelinek and Mercer (1980), Interpolated estimation of Markov source parameters from sparse data. Pattern Recognition in
     Practice.
+    Chen and Goodman (1996), An empirical study of smoothing techniques for language modeling. ACL.
     Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm. JRSS B 39.
 
     Examples
@@ -73,6 +78,7 @@ class JelinekMercer:
     seed: int | None = None
     tolerance: float = 1e-8
     max_iterations: int = 1000
+    buckets: int = 1
     name: str = field(default="jelinek-mercer", init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +88,13 @@ class JelinekMercer:
                 raise SpecificationError(f"weights={self.weights!r}: each is a share, between 0 and 1.")
         if not 0 < self.held_out < 1:
             raise SpecificationError(f"held_out={self.held_out!r} is a share of the documents: choose one between 0 and 1.")
+        if isinstance(self.buckets, bool) or self.buckets != int(self.buckets) or self.buckets < 1:
+            raise SpecificationError(f"buckets={self.buckets!r} is no number of buckets. Choose 1 or more.")
+        if self.buckets > 1 and self.weights is not None:
+            raise SpecificationError(
+                f"weights= gives one weight a length, and buckets={self.buckets} would need one a bucket, whose bounds are "
+                "found on held-out documents. Leave out one of the two."
+            )
         if not self.tolerance > 0 or self.max_iterations < 1:
             raise SpecificationError("tolerance must be positive, and max_iterations 1 or more.")
 
@@ -97,6 +110,8 @@ class JelinekMercer:
             return InterpolatedNGram(corpus, model.table, records), FitReport("Jelinek-Mercer; weights given")
         counted, held = corpus.split(self.held_out, seed=self.seed)
         start = MixtureNGram(held, *_counted(counted, n), np.full(n, 0.5))
+        if self.buckets > 1:
+            start = start.divided(self.buckets)
         model, iterations = estimate_weights(start, self.tolerance, self.max_iterations)
         gradient = float(np.linalg.norm(model.gradient_inside())) / held.nobs
         method = (
@@ -140,7 +155,7 @@ def estimate_weights(start: MixtureNGram, tolerance: float, max_iterations: int)
         here.params,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0.0, LARGEST)] * start.n,
+        bounds=[(0.0, LARGEST)] * start.dof,
         options={"gtol": tolerance, "ftol": 0.0, "maxiter": max_iterations},
     )
     return _polished(start.at(found.x), tolerance), iteration + int(found.nit)
@@ -153,7 +168,7 @@ def _polished(here: MixtureNGram, tolerance: float) -> MixtureNGram:
         free = np.flatnonzero((here.params > 0) & (here.params < LARGEST))
         if len(free) == 0 or np.linalg.norm(gradient) < tolerance * here.corpus.nobs:
             break
-        step = np.zeros(here.n)
+        step = np.zeros(here.dof)
         step[free] = np.linalg.lstsq(here.information()[np.ix_(free, free)], gradient[free], rcond=None)[0]
         there = here.params + step
         if not ((there >= 0) & (there <= LARGEST)).all() or here.at(there).loglike_inside() <= here.loglike_inside():

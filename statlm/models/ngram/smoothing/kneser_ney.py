@@ -9,7 +9,7 @@ import numpy as np
 
 from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.discounts import check_discount, discount_by, one_discount
-from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
+from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts, by_length
 from statlm.numerics.ngram_counts import NGramCounts
 
 
@@ -69,4 +69,4 @@ class KneserNey(FromCounts):
             return discount_by(level, np.array([0.0, discount]))
 
         table = interpolate(counts.index, levels_of(counts, continuation=True), shares, size)
-        return Estimated(table, tuple(records), "Kneser-Ney")
+        return Estimated(table, by_length(records), "Kneser-Ney")

@@ -10,7 +10,7 @@ import numpy as np
 from statlm.errors import SpecificationError
 from statlm.models.ngram.levels import CountLevel, Shares, interpolate, levels_of
 from statlm.models.ngram.smoothing.discounts import discount_by, three_discounts
-from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts
+from statlm.models.ngram.smoothing.estimated import Estimated, FromCounts, by_length
 from statlm.numerics.ngram_counts import NGramCounts
 from statlm.numerics.types import Array
 
@@ -88,7 +88,7 @@ class ModifiedKneserNey(FromCounts):
             return discount_by(level, discounts)
 
         table = interpolate(counts.index, levels_of(counts, continuation=True), shares, size)
-        return Estimated(table, tuple(records), "modified Kneser-Ney")
+        return Estimated(table, by_length(records), "modified Kneser-Ney")
 
 
 def _last_by_raw_count(counts: NGramCounts) -> dict[int, Array]:
