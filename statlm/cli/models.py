@@ -42,8 +42,8 @@ def fit(
     ridge: Annotated[float | None, typer.Option(help="Strength of a ridge penalty on a softmax regression.")] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of the coefficients of a softmax regression: embeddings.")] = None,
     layers: Annotated[int, typer.Option(help="Blocks of a transformer decoder.")] = 4,
-    heads: Annotated[int | None, typer.Option(help="Attention heads of a decoder; by default as its budget suits.")] = None,
-    width: Annotated[int | None, typer.Option(help="Length of a decoder's vectors; by default as its budget suits.")] = None,
+    heads: Annotated[int, typer.Option(help="Attention heads of a decoder.")] = 4,
+    width: Annotated[int, typer.Option(help="Length of a decoder's vectors.")] = 128,
     context: Annotated[
         int | None, typer.Option(help="Most tokens that a decoder sees; by default as its budget suits.")
     ] = None,
@@ -91,10 +91,11 @@ def fit(
         penalty = None if ridge is None else "ridge"
         specification = SoftmaxRegression(lags, interactions=interactions, penalty=penalty, strength=ridge, rank=rank)
     elif model == "decoder":
-        shape: dict[str, Any] = {"heads": heads, "width": width, "context": context}
         specification = TransformerDecoder(
             layers=layers,
-            **{name: value for name, value in shape.items() if value is not None},
+            heads=heads,
+            width=width,
+            **({} if context is None else {"context": context}),
             steps=steps if minutes is None else None,
             time=None if minutes is None else 60 * minutes,
             seed=seed,

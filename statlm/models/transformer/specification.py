@@ -41,10 +41,10 @@ class TransformerDecoder(Architecture, Training):
 
     Parameters
     ----------
-    width, heads, context, dropout : optional
-        By default they follow the budget, as tokens that are read in training (15,000 a second where it is of time): up to
-        3.6 million width 128, 4 heads, context 128, no dropout; up to 12 million context 256 and dropout 0.1; from there on
-        width 192, 6 heads and dropout 0.15 as well. The specification shows what was chosen.
+    context, dropout, weight_decay : optional
+        By default they follow the budget, as tokens that are read in training (15,000 a second where it is of time): below
+        3.6 million context 128 and neither dropout nor decay, from there on context 256, dropout 0.1 and, under "muon", a
+        decay of 0.05. The specification shows what was chosen.
     stride : int, optional
         In evaluation, places by which windows advance in documents longer than the context; by default half the context.
     **settings
@@ -79,16 +79,15 @@ class TransformerDecoder(Architecture, Training):
     True
     """
 
-    width: int = BY_BUDGET
-    heads: int = BY_BUDGET
     context: int = BY_BUDGET
     dropout: float = BY_BUDGET
+    weight_decay: float = BY_BUDGET
     stride: int | None = None
 
     def __post_init__(self) -> None:
-        given = {name: getattr(self, name) for name in ("width", "heads", "context", "dropout")}
-        for name, value in settings_by_budget(self, given).items():
-            object.__setattr__(self, name, value)  # before anyone has seen it
+        for name, value in settings_by_budget(self).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)  # before anyone has seen it
         Architecture.__post_init__(self)
         Training.__post_init__(self)
         if self.stride is not None:
