@@ -41,7 +41,9 @@ def fit(
     interactions: Annotated[str | None, typer.Option(help="Of the lags in a softmax regression: pairwise or all.")] = None,
     ridge: Annotated[float | None, typer.Option(help="Strength of a ridge penalty on a softmax regression.")] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of the coefficients of a softmax regression: embeddings.")] = None,
-    layers: Annotated[int, typer.Option(help="Blocks of a transformer decoder.")] = 4,
+    layers: Annotated[
+        int | None, typer.Option(help="Blocks of a transformer decoder; by default as its budget suits.")
+    ] = None,
     heads: Annotated[int, typer.Option(help="Attention heads of a decoder.")] = 4,
     width: Annotated[int, typer.Option(help="Length of a decoder's vectors.")] = 128,
     context: Annotated[
@@ -91,11 +93,11 @@ def fit(
         penalty = None if ridge is None else "ridge"
         specification = SoftmaxRegression(lags, interactions=interactions, penalty=penalty, strength=ridge, rank=rank)
     elif model == "decoder":
+        shape: dict[str, Any] = {"layers": layers, "context": context}
         specification = TransformerDecoder(
-            layers=layers,
             heads=heads,
             width=width,
-            **({} if context is None else {"context": context}),
+            **{name: value for name, value in shape.items() if value is not None},
             steps=steps if minutes is None else None,
             time=None if minutes is None else 60 * minutes,
             seed=seed,

@@ -55,8 +55,8 @@ class Training:
         Of the products in training; "bfloat16" keeps weights in float32. Likelihoods are evaluated in float32 or, with
         "float64", in float64.
     compiled : bool, optional
-        Use ``torch.compile``, which takes half a minute the first time and then makes steps a quarter faster. By default in
-        budgets of 4 minutes and more, where a C++ compiler is found.
+        Use ``torch.compile``, which takes up to half a minute at the start and then saves about a tenth of each step. By
+        default in budgets of 4 minutes and more, where a C++ compiler is found.
     device : str, optional
         Such as "cpu" or "cuda"; by default the accelerator if there is one.
     seed : int

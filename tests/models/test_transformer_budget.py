@@ -18,6 +18,15 @@ def test_a_short_fit_is_not_regularised():
     assert shape(slm.TransformerDecoder(time=60)) == SHORT
 
 
+def test_in_seconds_a_small_network_takes_large_steps():
+    quick, slow = slm.TransformerDecoder(steps=100), slm.TransformerDecoder(steps=1000)
+    assert quick.layers < slow.layers
+    assert quick.rate > slow.rate
+    assert shape(quick) == shape(slow) == SHORT
+    assert slm.TransformerDecoder(steps=100, optimizer="adamw").rate == 0.003
+    assert slm.TransformerDecoder(steps=100, layers=2).rate == slow.rate
+
+
 def test_longer_budgets_never_have_less_context_dropout_or_decay():
     previous = SHORT
     for minutes in (1, 3, 5, 8, 13, 20, 60, 600):

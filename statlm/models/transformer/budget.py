@@ -19,6 +19,9 @@ class Settings:
     ----------
     below : float
         Training tokens read.
+    layers : int
+    learning_rate : float or None
+        Of Muon; None is the one of `statlm.networks.training.RATES`.
     context : int
     dropout : float
     decay : float
@@ -26,16 +29,17 @@ class Settings:
     """
 
     below: float
+    layers: int
+    learning_rate: float | None
     context: int
     dropout: float
     decay: float
 
 
-# Chosen on a million characters of Shakespeare.
-SETTINGS = (
-    Settings(below=3.6e6, context=128, dropout=0.0, decay=0.0),
-    Settings(below=float("inf"), context=256, dropout=0.1, decay=0.05),
-)
+# Chosen on a million characters of Shakespeare: seconds, a few minutes, and more.
+SECONDS = Settings(below=0.25e6, layers=2, learning_rate=0.05, context=128, dropout=0.0, decay=0.0)
+MINUTES = Settings(below=3.6e6, layers=4, learning_rate=None, context=128, dropout=0.0, decay=0.0)
+LONGER = Settings(below=float("inf"), layers=4, learning_rate=None, context=256, dropout=0.1, decay=0.05)
 
 
 def budget_tokens(training: Training) -> float:
@@ -45,12 +49,22 @@ def budget_tokens(training: Training) -> float:
     return float((training.nsteps or 0) * training.batch * training.accumulate)
 
 
-def settings_by_budget(training: Training) -> dict[str, Any]:
-    """Context, dropout and weight decay by name."""
-    reads_all = training.optimizer == "lbfgs"  # at each step, and to a maximum, which dropout has none of
-    tokens = 0.0 if reads_all else budget_tokens(training)
-    chosen = next(s for s in SETTINGS if tokens < s.below)
+def settings_by_budget(training: Training, *, own_layers: bool) -> dict[str, Any]:
+    """Layers, learning rate, context, dropout and weight decay by name.
+
+    Parameters
+    ----------
+    training : Training
+    own_layers : bool
+        Whether the number of layers is given: the learning rate that suits two of them is then left alone.
+    """
+    tokens = budget_tokens(training)
+    chosen = next(s for s in (SECONDS, MINUTES, LONGER) if tokens < s.below)
+    if training.optimizer == "lbfgs":  # reads all of the text at each step, to a maximum, which dropout has none of
+        chosen = MINUTES
     return {
+        "layers": chosen.layers,
+        "learning_rate": None if own_layers or training.optimizer != "muon" else chosen.learning_rate,
         "context": chosen.context,
         "dropout": chosen.dropout,
         "weight_decay": chosen.decay if training.optimizer == "muon" else 0.0,

@@ -7,6 +7,7 @@ from typing import Any
 _GPT2: dict[str, Any] = {
     "dropout": 0.0,
     "weight_decay": 0.0,
+    "layers": 4,
     "lags": 0,
     "positions": "learned",
     "norm": "layer",

@@ -18,7 +18,7 @@ from statlm.models.transformer.budget import BY_BUDGET, settings_by_budget
 from statlm.models.transformer.likelihood import DecoderLikelihood, check_stride
 from statlm.models.transformer.presets import PRESETS
 from statlm.networks.architecture import Architecture, check_whole
-from statlm.networks.training import Training
+from statlm.networks.training import RATES, Training
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 
@@ -41,10 +41,11 @@ class TransformerDecoder(Architecture, Training):
 
     Parameters
     ----------
-    context, dropout, weight_decay : optional
+    layers, context, dropout, weight_decay, learning_rate : optional
         By default they follow the budget, as tokens that are read in training (15,000 a second where it is of time): below
-        3.6 million context 128 and neither dropout nor decay, from there on context 256, dropout 0.1 and, under "muon", a
-        decay of 0.05. The specification shows what was chosen.
+        250,000, which are seconds, 2 layers and, under "muon", a rate of 0.05 for them; then 4 layers and 0.02; context 128
+        and neither dropout nor decay, and from 3.6 million on context 256, dropout 0.1 and, under "muon", a decay of 0.05.
+        The specification shows what was chosen.
     stride : int, optional
         In evaluation, places by which windows advance in documents longer than the context; by default half the context.
     **settings
@@ -79,13 +80,14 @@ class TransformerDecoder(Architecture, Training):
     True
     """
 
+    layers: int = BY_BUDGET
     context: int = BY_BUDGET
     dropout: float = BY_BUDGET
     weight_decay: float = BY_BUDGET
     stride: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value in settings_by_budget(self).items():
+        for name, value in settings_by_budget(self, own_layers=self.layers is not None).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)  # before anyone has seen it
         Architecture.__post_init__(self)
@@ -195,7 +197,7 @@ class TransformerDecoder(Architecture, Training):
         budget = dict.fromkeys(("steps", "tokens", "time")) | ({} if given else {"steps": 200})
         start: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 1e-3, "embedding_rate": 1e-3} | budget
         if "optimizer" in settings:
-            start["learning_rate"] = None
+            start["learning_rate"] = RATES.get(settings["optimizer"])
         specification = replace(self, **(start | settings))
         likelihood.corpus.vocabulary.check_same(corpus.vocabulary)
         if rank is not None:
