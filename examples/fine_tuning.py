@@ -32,7 +32,7 @@ def main() -> None:
         "Dom Casmurro": asked.dom_casmurro.read_text(encoding="utf-8"),
         "State of the Union": "\n\n".join(speeches.text(d) for d in range(speeches.ndocuments)),
     }
-    characters = slm.Vocabulary(tuple(sorted(set("".join(texts.values())))), with_eos=False)
+    characters = slm.Corpus.from_texts(list(texts.values()), eos=False).vocabulary
 
     def corpus(text: str) -> slm.Corpus:
         return slm.Corpus.from_text(text, vocabulary=characters, eos=False)
