@@ -2,9 +2,8 @@
 
     python benchmarks/gradients.py SHAKESPEARE.txt [--tokens 20000] [--threads 1]
 
-Both make the product of each window's gradient with one direction, and with ten. The peer forms the gradients of a batch of
-windows; the package's way reads them off what passes through the layers. Times are of the processor, so that other work on the
-machine counts less, medians of five in turn.
+Both make the product of each window's gradient with one direction, and with ten, from the gradients of a batch of windows.
+Times are of the processor, so that other work on the machine counts less, medians of five in turn.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ import torch.nn.functional as F
 from torch.func import functional_call, grad, vmap
 
 import statlm as slm
-from statlm.networks.window_products import window_products
 
 TOGETHER = 32  # windows of the peer's batch: the fastest of 8, 16, 32 and 64
 
@@ -62,7 +60,7 @@ def main() -> None:
         directions = np.ascontiguousarray(directions[:, :count])
         seconds: dict[str, list[float]] = {"statlm": [], "vmap(grad)": []}
         for _ in range(5):
-            for name, method in (("statlm", lambda d, u: window_products(d, u)[0]), ("vmap(grad)", by_vmap)):
+            for name, method in (("statlm", lambda d, u: d.by_window(u)), ("vmap(grad)", by_vmap)):
                 begun = time.process_time()
                 found = method(derivatives, directions)
                 seconds[name].append(time.process_time() - begun)
