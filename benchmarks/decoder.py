@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=105)
+    parser.add_argument("--layers", type=int, help="by default those of a budget of so many steps")
     parser.add_argument("--minutes", type=float, nargs="*", default=[])
     parser.add_argument("--recipe-steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -163,7 +164,8 @@ def main() -> None:
     print(f"recipe     {weights:,} weights  {asked.recipe_steps:,} steps  {seconds:6.1f} s  {goal:.4f} nats held out")
     ratios = []
     for seed in range(asked.seeds):
-        fit = slm.TransformerDecoder(steps=asked.steps, seed=seed).fit(train)
+        own = {} if asked.layers is None else {"layers": asked.layers}
+        fit = slm.TransformerDecoder(steps=asked.steps, seed=seed, **own).fit(train)
         took = float(fit.path.seconds.iloc[-1])
         loss = in_windows_of_64(fit, test)
         ratios.append(seconds / took)

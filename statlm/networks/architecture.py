@@ -58,7 +58,7 @@ class Architecture:
     dropout : float
         Share of activations set to 0 in training, never in evaluation: of the embeddings and of what blocks add to the stream.
     attention_dropout : float
-        The same of the weights of attention, as in GPT-2; a processor then takes twice as long over attention.
+        The same of the weights of attention, as in GPT-2; a processor then takes two to three times as long over attention.
     prefix : bool
         Whether the *given* tokens of a document see each other in both directions (Liu et al. 2018): for p(answer | question).
     initialisation : "zero-output" or "gpt2"

@@ -41,7 +41,9 @@ def runner(network: nn.Module, training: Training, example: Callable[[], tuple[A
         return network
     compiled: Callable[..., Tensor] = torch.compile(network)
     try:
-        compiled(*example()).sum().backward()  # both directions are compiled at their first use
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of the compiler are about itself
+            compiled(*example()).sum().backward()  # both directions are compiled at their first use
     except Exception as error:  # whatever a compiler and its surroundings can raise
         if training.compiled:
             raise SpecificationError(

@@ -94,10 +94,11 @@ def test_influence_has_the_size_of_refits_without_a_document(fit):
 def test_influence_agrees_with_refits_without_each_document(fit):
     exact, gauss_newton, changes = compared(fit, np.arange(40))
     for j in range(3):
-        assert rank_correlation(exact[:, j], changes[:, j]) > 0.95
+        agreement = rank_correlation(exact[:, j], changes[:, j])
+        assert agreement > 0.9
+        assert agreement > rank_correlation(gauss_newton[:, j], changes[:, j])  # which leaves out part of the curvature
         slope = exact[:, j] @ changes[:, j] / (exact[:, j] @ exact[:, j])
         assert 0.85 < slope < 1.15
-        assert rank_correlation(gauss_newton[:, j], changes[:, j]) > 0.8
 
 
 def test_large_networks_are_solved_by_products(fit, monkeypatch):

@@ -187,7 +187,7 @@ class TransformerDecoder(Architecture, Training):
             Fit a low-rank update of the matrices in the blocks, and hold all else fixed (Hu et al. 2022).
         **settings
             Of the training, which replace this specification's: steps, optimizer, learning_rate, ... By default 200 steps of
-            Adam at 0.001.
+            Adam at 0.001, without the weight decay of another optimizer.
 
         References
         ----------
@@ -196,6 +196,8 @@ class TransformerDecoder(Architecture, Training):
         given = {"steps", "tokens", "time"} & set(settings)
         budget = dict.fromkeys(("steps", "tokens", "time")) | ({} if given else {"steps": 200})
         start: dict[str, Any] = {"optimizer": "adamw", "learning_rate": 1e-3, "embedding_rate": 1e-3} | budget
+        if "optimizer" not in settings and self.optimizer != "adamw":
+            start["weight_decay"] = 0.0  # that of another optimizer means something else under Adam
         if "optimizer" in settings:
             start["learning_rate"] = RATES.get(settings["optimizer"])
         specification = replace(self, **(start | settings))

@@ -51,10 +51,10 @@ class PitmanYor(FromCounts):
     Notes
     -----
     The full model averages over how many tables serve each type; nothing is sampled here. A Gibbs sampler moves one customer
-    after the other, since each move changes the restaurant of the shorter context too: hours in Python for a few million tokens,
-    and no work for arrays. What it would add is that types seen often have been drawn more than once from the shorter context.
-    The three discounts of `ModifiedKneserNey` stand for that at no cost, and do better held out, the more so the fewer types
-    there are (characters). The maximum is one of the seating that is assumed and not of the likelihood of the text, so it has no
+    after the other, since each move changes the restaurant of the shorter context too, which is no work for arrays. What it
+    would add is that types seen often have been drawn more than once from the shorter context. The three discounts of
+    `ModifiedKneserNey` stand for that at no cost; held out they do better for longer n-grams, the more so the fewer types there
+    are (characters). The maximum is one of the seating that is assumed and not of the likelihood of the text, so it has no
     standard errors.
 
     References
