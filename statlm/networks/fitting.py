@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,9 @@ from statlm.networks.training import Training
 from statlm.numerics.types import Array
 
 Network = TypeVar("Network", bound=nn.Module)
+ONE_AT_A_TIME = (
+    threading.RLock()
+)  # torch's generator is the process's: fits in two threads would draw from each other's seed
 
 
 def fit_network(
@@ -42,7 +46,7 @@ def fit_network(
     """
     device = torch.device(training.device or _accelerator())
     dof = None
-    with torch.random.fork_rng(devices=[]):
+    with ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         network = build()
         if training.precision == "float64":

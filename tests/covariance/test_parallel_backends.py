@@ -36,7 +36,13 @@ def processes():
         yield
 
 
-BACKENDS = pytest.mark.parametrize("backend", [processes, dask], ids=lambda one: one.__name__)
+@contextmanager
+def threads():
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        yield
+
+
+BACKENDS = pytest.mark.parametrize("backend", [processes, threads, dask], ids=lambda one: one.__name__)
 
 
 @pytest.fixture(scope="module")
