@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -40,9 +42,15 @@ def test_gradients_accumulated_over_batches_are_those_of_one_large_batch():
     np.testing.assert_allclose(parts.likelihood.params, whole.likelihood.params, atol=1e-12)
 
 
-def test_a_budget_of_tokens_or_of_time_is_kept(corpus):
+def test_a_budget_of_tokens_is_kept(corpus):
     by_tokens = slm.TransformerDecoder(**SMALL | {"steps": None, "tokens": 640}).fit(corpus)
     assert by_tokens.report.iterations == 10
+
+
+def test_a_budget_of_time_is_kept_and_the_rate_falls_with_it(corpus, monkeypatch):
+    """By a clock on which every look takes 10 ms, so that a busy machine changes nothing."""
+    looks = count()
+    monkeypatch.setattr("statlm.networks.descent.time", SimpleNamespace(perf_counter=lambda: 0.01 * next(looks)))
     by_time = slm.TransformerDecoder(**SMALL | {"steps": None, "time": 0.5}).fit(corpus)
     assert by_time.path.seconds.iloc[-1] >= 0.5
     assert by_time.path.seconds.iloc[-2] < 0.5
