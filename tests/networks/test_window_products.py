@@ -57,16 +57,13 @@ def test_networks_with_other_weights_go_by_gradients(changes):
 
 def test_much_work_is_done_by_window_with_a_stated_error(monkeypatch):
     model = fitted(slm.Corpus.from_texts(TEXTS * 30))
-    exact = {
-        cov: slm.functional(model, [slm.LogOdds("ab", "r"), slm.LogOdds("a", "b")], cov=cov) for cov in ("HC0", "cluster")
-    }
+    quantities = [slm.LogOdds("ab", "r"), slm.LogOdds("a", "b"), slm.LogOdds("c", "a")]
+    exact = {cov: slm.functional(model, quantities, cov=cov) for cov in ("HC0", "cluster")}
     assert "random signs" not in " ".join(model.damping_notes())
     monkeypatch.setattr("statlm.networks.score_operator.WORK", 1)
     monkeypatch.setattr("statlm.networks.score_operator.ENOUGH", 100)
     fresh = slm.damped(model, model.differentiated.damping)
-    found = {
-        cov: slm.functional(fresh, [slm.LogOdds("ab", "r"), slm.LogOdds("a", "b")], cov=cov) for cov in ("HC0", "cluster")
-    }
+    found = {cov: slm.functional(fresh, quantities, cov=cov) for cov in ("HC0", "cluster")}
     assert_allclose(found["cluster"].std_error, exact["cluster"].std_error, rtol=1e-6)
     # 150 windows: 6 % of Monte-Carlo error
     assert_allclose(found["HC0"].std_error, exact["HC0"].std_error, rtol=0.2)
