@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -14,10 +16,17 @@ from typing import Any
 def run_case(script: str, case: str, *arguments: str, limit: float | None = None) -> dict[str, Any]:
     """What the case of a script printed as JSON, with the peak memory of its process in GiB; `limit` in seconds."""
     command = [sys.executable, script, "--case", case, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
-    if done.returncode:
-        raise SystemExit(f"{case} failed:\n{done.stderr}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    # In a session of its own, so that what the case has started, R for one, ends with it.
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        out, error = running.communicate(timeout=limit)
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+        raise
+    if running.returncode:
+        raise SystemExit(f"{case} failed:\n{error}")
+    return dict(json.loads(out.splitlines()[-1]))
 
 
 def answer(**figures: Any) -> None:
