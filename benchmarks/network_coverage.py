@@ -1,6 +1,6 @@
 """Coverage of intervals for what a network says, by method, damping and size of the network; resumable.
 
-    python benchmarks/network_coverage.py --replicates 200 --results coverage.jsonl --table docs/network_coverage.md
+    python benchmarks/network_coverage.py --replicates 200 --refitted 40 --results coverage.jsonl --table docs/network_coverage.md
 
 A replicate is a corpus drawn from a known chain. Each finished replicate is a line of the results file; started again, the
 script goes on with those that are missing. Truths, networks and methods are the tables below.
@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 import statlm as slm
 from statlm.numerics.evidence import best_precision
@@ -23,14 +24,26 @@ DOCUMENTS, LENGTH = 40, 25
 CHAIN = np.array([[0.50, 0.30, 0.18, 0.02], [0.20, 0.50, 0.28, 0.02], [0.35, 0.20, 0.43, 0.02], [0.40, 0.30, 0.28, 0.02]])
 
 
-def second_order():
-    """(4, 4, 4) probabilities given the last but one and the last state: those of `CHAIN`, tilted by the former."""
-    tilt = np.exp(np.array([[0.6, -0.6, 0.0, 0.0], [-0.6, 0.6, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]]))
-    p = CHAIN[None] * tilt[:, None]
+TILT = np.array([[0.6, -0.6, 0.0, 0.0], [-0.6, 0.6, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0], [0.0, 0.0, 0.0, 0.0]])
+
+
+def of_two_states(logits):
+    """(4, 4, 4) probabilities given the last but one and the last state."""
+    p = np.exp(logits)
     return p / p.sum(axis=2, keepdims=True)
 
 
-TRUTHS = {"order 1": np.broadcast_to(CHAIN, (4, 4, 4)), "order 2": second_order()}
+def interacting():
+    """Logits in which the last but one state acts one way after a and b, and the other way after c and d."""
+    sign = np.array([1.0, 1.0, -1.0, -1.0])
+    return np.log(CHAIN)[None] + sign[None, :, None] * TILT[:, None]
+
+
+TRUTHS = {
+    "chain of order 1": np.broadcast_to(CHAIN, (4, 4, 4)),
+    "softmax of two lags": of_two_states(np.log(CHAIN)[None] + TILT[:, None]),  # main effects, no interaction
+    "chain of order 2": of_two_states(interacting()),
+}
 # Without normalisations: under a weight decay a network that normalises its vectors has no mode.
 COMMON = {
     "context": LENGTH + 1,
@@ -71,16 +84,29 @@ def fitted(specification, corpus):
         return specification.fit(corpus)
 
 
-def errors_at_mode(held, quantities, cov):
-    """Standard errors, or None where the weights are at no mode and they are refused."""
+def interval(table):
+    """Standard errors and limits of a table of functionals."""
+    return {name: table[name].tolist() for name in ("std_error", "conf_low", "conf_high")}
+
+
+def interval_at_mode(held, quantities, cov):
+    """The same, or None where the weights are at no mode and errors are refused."""
     try:
-        return held.functional(quantities, cov=cov).std_error.tolist()
+        return interval(held.functional(quantities, cov=cov))
     except slm.errors.NoEstimate:
         return None
 
 
+def interval_between(members, quantities):
+    """From the spread between seeds alone, with Student's t."""
+    each = np.array([[q.measure(m.likelihood)[0] for q in quantities] for m in members])
+    error = each.std(axis=0, ddof=1)
+    half = stats.t.ppf(0.975, len(members) - 1) * error
+    return {"std_error": error.tolist(), "conf_low": (each[0] - half).tolist(), "conf_high": (each[0] + half).tolist()}
+
+
 def replicate(truth, network, end, number, *, refits=0, seeds=0):
-    """Rows of one replicate: log-odds of `TOKEN` after each context, by method: estimate, error, degrees of freedom."""
+    """One replicate: log-odds of `TOKEN` after each context, estimated, and their errors and limits by method."""
     p = TRUTHS[truth]
     corpus = draw(p, [number, list(TRUTHS).index(truth)])
     specification = slm.TransformerDecoder(**COMMON, **NETWORKS[network], **ENDS[end], seed=number)
@@ -98,26 +124,22 @@ def replicate(truth, network, end, number, *, refits=0, seeds=0):
     for name, damping in dampings.items():
         held = slm.damped(fit, damping)
         for cov in COVARIANCES:
-            methods[f"{cov}, {name}"] = held.functional(quantities, cov=cov).std_error.tolist()
+            methods[f"{cov}, {name}"] = interval(held.functional(quantities, cov=cov))
     if "fitted" in dampings:
         at_mode = slm.damped(fit, dampings["fitted"], curvature="hessian")
         for cov in COVARIANCES:
-            methods[f"{cov} with the second derivative, fitted"] = errors_at_mode(at_mode, quantities, cov)
+            methods[f"{cov} with the second derivative, fitted"] = interval_at_mode(at_mode, quantities, cov)
     if seeds:
         members = [fit] + [
             fitted(slm.TransformerDecoder(**COMMON, **NETWORKS[network], **ENDS[end], seed=1000 * k + number), corpus)
             for k in range(1, seeds)
         ]
-        each = np.array([[q.measure(m.likelihood)[0] for q in quantities] for m in members])
-        methods["between seeds only"] = each.std(axis=0, ddof=1).tolist()
+        methods["between seeds only"] = interval_between(members, quantities)
     if refits:
-        rng = np.random.default_rng([number, 7])
-        each = []
-        for _ in range(refits):
-            drawn = corpus.subset(rng.integers(corpus.ndocuments, size=corpus.ndocuments))
-            again = fitted(specification, drawn)
-            each.append([q.measure(again.likelihood)[0] for q in quantities])
-        methods[f"bootstrap of documents ({refits} refits)"] = np.std(each, axis=0, ddof=1).tolist()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", slm.errors.StatlmWarning)
+            again = slm.refit_bootstrap(fit, quantities, replicates=refits, seed=number)
+        methods[f"bootstrap of documents, {refits} refits"] = interval(again)
     return {
         "truth": truth,
         "network": network,
@@ -126,7 +148,7 @@ def replicate(truth, network, end, number, *, refits=0, seeds=0):
         "contexts": list(CONTEXTS),
         "true": true,
         "estimate": estimates,
-        "std_error": methods,
+        "methods": methods,
         "weights": int(fit.dof),
         "damping": dampings,
     }
@@ -136,14 +158,15 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run(path, replicates, *, refits=0, seeds=0, settings=None):
-    """Add what is missing to the results file."""
+def run(path, replicates, *, refitted=0, refits=0, seeds=0):
+    """Add what is missing to the results file; refits and ensembles of the first replicates only."""
     done = {(r["truth"], r["network"], r["end"], r["replicate"]) for r in read(path)}
-    wanted = settings or [(t, n, e) for t in TRUTHS for n in NETWORKS for e in ENDS]
+    wanted = [(t, n, e) for t in TRUTHS for n in NETWORKS for e in ENDS]
     for number in range(replicates):
         for setting in wanted:
             if (*setting, number) not in done:
-                row = replicate(*setting, number, refits=refits, seeds=seeds)
+                more = {"refits": refits, "seeds": seeds} if number < refitted else {}
+                row = replicate(*setting, number, **more)
                 with path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
 
@@ -152,14 +175,15 @@ def rates(rows):
     """Coverage of nominal 95 % intervals and what it is made of, by setting, context and method."""
     table = {}
     for row in rows:
-        for method, errors in row["std_error"].items():
-            for k, context in enumerate(row["contexts"] if errors is not None else []):
+        for method, found in row["methods"].items():
+            for k, context in enumerate(row["contexts"] if found is not None else []):
                 key = (row["truth"], row["network"], row["end"], context, method)
-                table.setdefault(key, []).append((row["estimate"][k] - row["true"][k], errors[k]))
+                inside = found["conf_low"][k] <= row["true"][k] <= found["conf_high"][k]
+                table.setdefault(key, []).append((row["estimate"][k] - row["true"][k], found["std_error"][k], inside))
     found = []
-    for key, pairs in table.items():
-        off, error = np.array(pairs).T
-        found.append((*key, len(off), np.mean(np.abs(off) <= 1.96 * error), off.mean(), off.std(), np.median(error)))
+    for key, parts in table.items():
+        off, error, inside = np.array(parts).T
+        found.append((*key, len(off), inside.mean(), off.mean(), off.std(), np.median(error)))
     return found
 
 
@@ -192,10 +216,13 @@ def main():
     parser.add_argument("--replicates", type=int, default=200)
     parser.add_argument("--results", type=Path, default=Path("network_coverage.jsonl"))
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--refits", type=int, default=0, help="of a bootstrap of documents, 20 or more")
-    parser.add_argument("--seeds", type=int, default=0, help="of an ensemble, 2 or more")
+    parser.add_argument(
+        "--refitted", type=int, default=0, help="replicates with a bootstrap and an ensemble: the first ones"
+    )
+    parser.add_argument("--refits", type=int, default=20, help="of a bootstrap of documents, 20 or more")
+    parser.add_argument("--seeds", type=int, default=5, help="of an ensemble, 2 or more")
     asked = parser.parse_args()
-    run(asked.results, asked.replicates, refits=asked.refits, seeds=asked.seeds)
+    run(asked.results, asked.replicates, refitted=asked.refitted, refits=asked.refits, seeds=asked.seeds)
     text = page(read(asked.results))
     print(text)
     if asked.table:

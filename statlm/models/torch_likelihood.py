@@ -179,7 +179,15 @@ class TorchLikelihood:
 
     def damped(self, precision: float | None, curvature: int | str | None = None) -> TorchLikelihood:
         """The same module with another prior precision, and another number of observations for the curvature."""
-        return replace(self, precision=precision, curvature=curvature)
+        made = replace(self, precision=precision, curvature=curvature)
+        if curvature == self.curvature:
+            made.__dict__["differentiated"] = self.differentiated.at(made.prior_precision)
+        return made
+
+    @property
+    def prior_precision(self) -> float | None:
+        """The precision that was chosen, else that which was fitted; None where the Laplace evidence is to choose."""
+        return self.precision if self.precision is not None else self.penalty or None
 
     def damping_notes(self) -> list[str]:
         """What is added to the information, from where, and how many weights the text then determines."""
@@ -193,8 +201,7 @@ class TorchLikelihood:
         from statlm.networks.differentiated import Differentiated
 
         reading = Reading(self._stream, self._windows, device=next(self.module.parameters()).device)
-        precision = self.precision if self.precision is not None else self.penalty or None
-        return Differentiated(Derivatives(self._network, reading, self.predicted), precision, self.curvature)
+        return Differentiated(Derivatives(self._network, reading, self.predicted), self.prior_precision, self.curvature)
 
     def linearised(self) -> Linearised:
         """The module as a linear function of its weights: what posterior draws move."""

@@ -56,7 +56,15 @@ class GaussNewton(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]  # 
         return self._damped[key]
 
     def _matmat(self, directions: Array) -> Array:
-        return self.scale * self.derivatives.curved(np.asarray(directions, float))
+        directions = np.asarray(directions, float)
+        if "_written" in self.__dict__ or self.shape[0] <= min(SMALL, directions.shape[1]):
+            return np.asarray(self._written @ directions)
+        return self.scale * self.derivatives.curved(directions)
+
+    @cached_property
+    def _written(self) -> Array:
+        """The matrix itself, once as many products are asked as would make it."""
+        return self.scale * self.derivatives.curved(np.eye(self.shape[0]))
 
     def _matvec(self, direction: Array) -> Array:
         return self._matmat(np.asarray(direction).reshape(-1, 1))[:, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -113,6 +113,13 @@ class Differentiated:
         if self.precision is not None:
             return self.precision
         return best_precision(self.information.spectrum, self.squared_norm)
+
+    def at(self, precision: float | None) -> Differentiated:
+        """The same with another precision; the curvature, which it is added to, is not made again."""
+        made = replace(self, precision=precision)
+        kept: dict[str, Any] = {n: self.__dict__[n] for n in ("score", "information") if n in self.__dict__}
+        made.__dict__.update(kept)
+        return made
 
     @property
     def squared_norm(self) -> float:

@@ -194,9 +194,24 @@ def test_curvature_by_layers_is_near_the_whole_and_says_that_it_is_not(fit):
         slm.covariance.NonRobust().variances(layers.likelihood)
 
 
+def without_curvature(fit, precision):
+    """The fit with another precision, its curvature yet to be made."""
+    return slm.damped(slm.damped(fit, precision, curvature="kronecker"), precision)
+
+
+def test_another_precision_takes_over_the_curvature_and_no_solution(fit):
+    quantities = [slm.LogOdds("ab", "r"), slm.Probability("a", "b")]
+    for precision in (0.3, 30.0):
+        shared = slm.damped(fit, precision)
+        assert shared.likelihood.information() is fit.likelihood.information()
+        for cov in ("nonrobust", "cluster"):
+            expected = without_curvature(fit, precision).functional(quantities, cov=cov)
+            assert_allclose(shared.functional(quantities, cov=cov).to_numpy(), expected.to_numpy(), rtol=1e-9)
+
+
 def test_too_much_work_is_approximated_with_a_warning(fit, monkeypatch):
     monkeypatch.setattr("statlm.networks.differentiated.WORK", 1)
-    fresh = slm.damped(fit, 1.0)
+    fresh = without_curvature(fit, 1.0)
     with pytest.warns(slm.errors.ApproximateCurvatureWarning, match="approximated layer by layer"):
         fresh.functional(slm.LogOdds("ab", "r"))
 
@@ -246,7 +261,7 @@ def test_large_operators_are_solved_without_being_written_out(fit, monkeypatch):
     quantity = slm.LogOdds("ab", "r")
     expected = fit.functional(quantity, cov="cluster")
     monkeypatch.setattr("statlm.numerics.damped.SMALL", 0)
-    fresh = slm.damped(fit, model.differentiated.damping)
+    fresh = without_curvature(fit, model.differentiated.damping)
     found = fresh.functional(quantity, cov="cluster")
     assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-5)
     factor = (fresh.likelihood.information() + fresh.likelihood.damping_curvature()).factor

@@ -62,7 +62,7 @@ def test_much_work_is_done_by_window_with_a_stated_error(monkeypatch):
     assert "random signs" not in " ".join(model.damping_notes())
     monkeypatch.setattr("statlm.networks.score_operator.WORK", 1)
     monkeypatch.setattr("statlm.networks.score_operator.ENOUGH", 100)
-    fresh = slm.damped(model, model.differentiated.damping)
+    fresh = slm.damped(model, model.differentiated.damping, curvature=model.corpus.nobs)  # nothing kept
     found = {cov: slm.functional(fresh, quantities, cov=cov) for cov in ("HC0", "cluster")}
     assert_allclose(found["cluster"].std_error, exact["cluster"].std_error, rtol=1e-6)
     # 150 windows: 6 % of Monte-Carlo error

@@ -175,7 +175,10 @@ class MaskedLikelihood:
 
     def damped(self, precision: float | None, curvature: int | str | None = None) -> MaskedLikelihood:
         """The same network with another prior precision, and another number of observations for the curvature."""
-        return self._with(precision=precision, curvature=curvature)
+        made = self._with(precision=precision, curvature=curvature)
+        if curvature == self.curvature:
+            made.__dict__["differentiated"] = self.differentiated.at(precision)
+        return made
 
     @cached_property
     def differentiated(self) -> Differentiated:

@@ -185,7 +185,15 @@ class DecoderLikelihood:
 
     def damped(self, precision: float | None, curvature: int | str | None = None) -> DecoderLikelihood:
         """The same network with another prior precision, and another number of observations for the curvature."""
-        return self._with(precision=precision, curvature=curvature)
+        made = self._with(precision=precision, curvature=curvature)
+        if curvature == self.curvature:
+            made.__dict__["differentiated"] = self.differentiated.at(made.prior_precision)
+        return made
+
+    @property
+    def prior_precision(self) -> float | None:
+        """The precision that was chosen, else that which was fitted; None where the Laplace evidence is to choose."""
+        return self.precision if self.precision is not None else self.decay or None
 
     def damping_notes(self) -> list[str]:
         """What is added to the information, from where, and how many weights the text then determines."""
@@ -236,8 +244,7 @@ class DecoderLikelihood:
 
         device = next(self.network.parameters()).device
         reading = Reading(self._stream, self._windows, self.architecture.prefix, device)
-        precision = self.precision if self.precision is not None else self.decay or None
-        return Differentiated(Derivatives(self.network, reading, self.predicted), precision, self.curvature)
+        return Differentiated(Derivatives(self.network, reading, self.predicted), self.prior_precision, self.curvature)
 
     def linearised(self) -> Linearised:
         """The network as a linear function of its weights: what posterior draws move."""
