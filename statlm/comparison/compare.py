@@ -192,7 +192,9 @@ def _notes(
             "held-out tokens). It is not clipped."
         )
     if corpus.nunknown:
-        notes.append(f"{corpus.nunknown:,} of the {corpus.nobs:,} held-out tokens are <unk>: training never saw them.")
+        notes.append(
+            f"{corpus.nunknown:,} of the {corpus.nobs:,} held-out tokens are <unk>: their types are not in the vocabulary."
+        )
     return notes
 
 

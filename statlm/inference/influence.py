@@ -20,6 +20,8 @@ from statlm.numerics.repeated_rows import dense, sum_by
 from statlm.numerics.types import Array, Matrix
 
 MAX_ENTRIES = 100_000_000  # of the table: 0.8 GB
+# What the name of a functional begins with, where changes are on another scale than its own.
+SCALED = {"identity": "", "logit": "log-odds of ", "log": "logarithm of ", "atanh": "inverse hyperbolic tangent of "}
 
 
 def influence(
@@ -93,7 +95,7 @@ def influence(
     p = len(model.params)
     named = as_functionals(gradients)
     if named is not None:
-        rows, labels = measured(named, model)[1], [f.label for f in named]
+        rows, labels = measured(named, model)[1], [_on_its_scale(f) for f in named]
     elif gradients is None:
         check_identified(model)
         rows, labels = identity(p), list(model.param_names)
@@ -120,6 +122,12 @@ def influence(
     result = pd.concat([table, change], axis=1)
     result.columns = pd.Index([*table.columns, *labels], dtype=object, tupleize_cols=False)
     return result
+
+
+def _on_its_scale(functional: Functional) -> tuple[str, ...]:
+    """The name of a functional, with the scale on which its changes are."""
+    kind, *rest = functional.label
+    return (SCALED[functional.scale] + kind, *rest)
 
 
 def _groups(model: Likelihood, by: str | Sequence[Any] | Array) -> tuple[Array, Array]:

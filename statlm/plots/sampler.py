@@ -61,9 +61,9 @@ def plot_sampler(table: pd.DataFrame, *, top: int = 12) -> Figure:
     byte_level = is_byte_level(set(map(str, table["token"])))
     labels = [visible(token, byte_level=byte_level) for token in map(str, shown["token"])]
     with house_style():
-        from matplotlib.figure import Figure
+        import matplotlib.pyplot as plt  # a notebook shows what pyplot made
 
-        figure = Figure(figsize=(8.2, 0.9 + 0.25 * len(shown)), layout="constrained")
+        figure = plt.figure(figsize=(8.2, 0.9 + 0.25 * len(shown)), layout="constrained")
         panels: Any = figure.subplots(1, len(STAGES), sharex=True, sharey=True)
         for ax, (column, name) in zip(panels, STAGES.items(), strict=True):
             values = shown[column].to_numpy(float)

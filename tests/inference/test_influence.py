@@ -117,6 +117,21 @@ def test_documents_keep_their_names():
     assert slm.influence(slm.NGram(1).fit(corpus)).document.tolist() == ["x", "y", "z"]
 
 
+def test_a_column_names_the_scale_of_its_changes():
+    texts = ["aab" * 10, "aba" * 12, "bba" * 9, "abb" * 11, "aaab" * 10, "babab" * 6]
+    corpus = slm.Corpus.from_texts(texts, eos=False)
+    fit = slm.NGram(1).fit(corpus)
+    table = slm.influence(fit, slm.Probability("", "a"))
+    column = table.columns[-1]
+    assert column[0] == "log-odds of probability"
+    shares = [
+        np.mean([token == "a" for d, text in enumerate(texts) for token in text if d != left]) for left in (-1, *range(6))
+    ]
+    logit = np.log(np.array(shares) / (1 - np.array(shares)))
+    assert_allclose(table[column].to_numpy(float), logit[1:] - logit[0], rtol=0.3, atol=2e-3)
+    assert np.abs(logit[1:] - logit[0]).max() > 0.05
+
+
 def test_unknown_groups_are_refused(corpus):
     fit = slm.NGram(1).fit(corpus)
     with pytest.raises(SpecificationError, match=r"by='author' is unknown"):
