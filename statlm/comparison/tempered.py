@@ -11,8 +11,9 @@ import scipy.sparse.linalg
 
 from statlm.errors import NoEstimate, SingularInformation, SpecificationError
 from statlm.likelihood import Likelihood
+from statlm.likelihood.summed import summed
 from statlm.numerics.damped import SMALL
-from statlm.numerics.langevin import Chains, DenseMetric, LowRankMetric, Mala, Metric, StochasticLangevin, run
+from statlm.numerics.langevin import Chains, DenseMetric, LowRankMetric, Mala, Metric, Separate, StochasticLangevin, run
 from statlm.numerics.leading import leading_pairs
 from statlm.numerics.types import Array, Matrix
 
@@ -75,8 +76,7 @@ def tempered_chains(
     streams = rng.spawn(chains)
     if sampler == "mala":
         target = _target(model, beta, centre, pull)
-        made: list[Any] = [Mala(target, start, metric, warmup, stream) for stream in streams]
-        return run(made, draws, agreement)
+        return run(Mala(target, start, metric, warmup, streams), draws, agreement)
     nobs = model.corpus.nobs
     step = 4 * INFLATION / (1 + beta * nobs / min(batch, nobs))
     gradient = _batch_gradient(model, beta, pull, batch)
@@ -94,23 +94,22 @@ def tempered_chains(
         )
         for stream in streams
     ]
-    return run(made, draws, agreement)
+    return run(Separate(made), draws, agreement)
 
 
 def _target(model: Likelihood, beta: float, centre: Array, pull: Callable[[Array], Array]) -> Any:
-    ones = np.ones(model.corpus.nobs)
+    along = summed(model)
 
     def target(w: Array) -> tuple[float, float, Array]:
         """The log-density, the log-likelihood, and the gradient of the first."""
         try:
-            there = model.at(w)
-            value = float(there.loglike_obs().sum())
+            value, score = along(w)
         except SpecificationError:  # outside of the parameter space
             return -np.inf, -np.inf, np.zeros(len(w))
         if not np.isfinite(value):
             return -np.inf, -np.inf, np.zeros(len(w))
         drag = pull(w)
-        return beta * value - 0.5 * float(drag @ (w - centre)), value, beta * _summed(there.score(), ones) - drag
+        return beta * value - 0.5 * float(drag @ (w - centre)), value, beta * score - drag
 
     return target
 
@@ -183,7 +182,7 @@ class _Diagonal:
         self._root = 1 / np.sqrt(diagonal)
 
     def moved(self, v: Array) -> Array:
-        return self._root * v
+        return (self._root * v.T).T
 
     def whitened(self, gradient: Array) -> Array:
-        return self._root * gradient
+        return (self._root * gradient.T).T

@@ -139,10 +139,17 @@ class BlockDraw:
 
     def __call__(self, corpus: Corpus) -> Corpus:
         """As many observations as there are, in blocks; the last one may be cut."""
-        nobs = corpus.nobs
+        return corpus.observations(self._observations(corpus.nobs), context=self.context)
+
+    def weights(self, corpus: Corpus, memory: int | None) -> Array | None:
+        """(nobs,) how often each observation is drawn; None where blocks carry less along than a model looks back."""
+        if memory is None or memory > self.context:
+            return None
+        return np.bincount(self._observations(corpus.nobs), minlength=corpus.nobs)
+
+    def _observations(self, nobs: int) -> Array:
         starts = np.random.default_rng([self.seed, self.number]).integers(nobs, size=-(-nobs // self.length))
-        observations = (starts[:, None] + np.arange(self.length)).ravel()[:nobs] % nobs
-        return corpus.observations(observations, context=self.context)
+        return (starts[:, None] + np.arange(self.length)).ravel()[:nobs] % nobs
 
 
 def chosen_length(model: Likelihood) -> int:

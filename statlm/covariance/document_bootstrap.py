@@ -128,6 +128,12 @@ class DocumentDraw:
         members = np.split(order, np.cumsum(np.bincount(of_document))[:-1])
         return corpus.subset(np.concatenate([members[group] for group in drawn]))
 
+    def weights(self, corpus: Corpus, memory: int | None) -> Array:
+        """(nobs,) how often each observation is drawn."""
+        of_document, groups = document_groups(corpus, self.by)
+        drawn = np.random.default_rng([self.seed, self.number]).integers(groups, size=groups)
+        return np.bincount(drawn, minlength=groups)[of_document][corpus.document_index]
+
 
 def key_of(covariance: Any, model: Any) -> Any:
     """What identifies the replicates of a model: the settings, without how they were bound."""

@@ -101,3 +101,7 @@ class WithoutGroup:
         """The others, in order."""
         of_document, _ = document_groups(corpus, self.by)
         return corpus.subset(np.flatnonzero(of_document != self.group))
+
+    def weights(self, corpus: Corpus, memory: int | None) -> Array:
+        """(nobs,) 0 for the observations of the group, 1 for the others."""
+        return (document_groups(corpus, self.by)[0] != self.group).astype(np.int64)[corpus.document_index]

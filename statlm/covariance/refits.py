@@ -56,6 +56,24 @@ class Aligning(Protocol):
         ...
 
 
+@runtime_checkable
+class Weighting(Protocol):
+    """A draw that takes each observation some number of times, with its own context."""
+
+    def weights(self, corpus: Corpus, memory: int | None) -> Array | None:
+        """(nobs,) how often each is taken; None where contexts of so many tokens would not be those of the text."""
+        ...
+
+
+@runtime_checkable
+class FitsWeights(Protocol):
+    """A specification that can fit a text in which observations stand more or less often, without putting it together."""
+
+    def refit(self, model: Any, weights: Array) -> Determined | None:
+        """What the refit makes of the parameters of a fit; None where it takes the text itself."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Replicates:
     """Estimates of other draws of the text.
@@ -184,9 +202,18 @@ def _run(jobs: Sequence[tuple[Any, Likelihood, Draw]], progress: bool) -> Iterab
 def _refit(specification: Any, model: Likelihood, draw: Draw) -> Determined | str:
     """Parameters of the model fitted to a draw, or why there are none."""
     try:
-        return values_of(underlying(specification.fit(draw(model.corpus))), model)
+        found = _from_weights(specification, model, draw)
+        return values_of(underlying(specification.fit(draw(model.corpus))), model) if found is None else found
     except StatlmError as error:
         return f"{type(error).__name__}: {error}"
+
+
+def _from_weights(specification: Any, model: Likelihood, draw: Any) -> Determined | None:
+    """The same without the text of the draw, where the model and the draw allow that."""
+    if not isinstance(specification, FitsWeights) or not isinstance(draw, Weighting):
+        return None
+    weights = draw.weights(model.corpus, model.memory)
+    return None if weights is None else specification.refit(model, weights)
 
 
 def values_of(refit: Any, model: Likelihood) -> Determined:

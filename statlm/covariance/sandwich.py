@@ -11,7 +11,7 @@ import scipy.sparse as sparse
 
 from statlm.covariance.bread import bread
 from statlm.covariance.dependence import Dependence
-from statlm.covariance.functionals import row_slices
+from statlm.covariance.functionals import HELD, row_slices
 from statlm.covariance.independent import Independent
 from statlm.errors import FewClustersWarning, NoEstimate
 from statlm.likelihood import Likelihood
@@ -19,6 +19,7 @@ from statlm.numerics.linalg import factorise, identity, solve
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
+FILLED = 0.1  # share of entries from which a sparse factor is multiplied as an array
 NOTHING = 1e-18  # of the model-based variance: nine digits of a standard error
 
 
@@ -76,6 +77,7 @@ class Sandwich:
         inverse = factorise(bread(model))
         factor = self.dependence.factor(model.score(), model.corpus)
         meat = factor.crossproduct() if gradients is None and isinstance(factor, WithCrossproduct) else None
+        factor = _filled(factor)
         gradients = identity(factor.shape[1]) if gradients is None else gradients
         parts = []
         nlost = 0
@@ -109,6 +111,14 @@ class Sandwich:
         if groups > p:
             return words
         return f"{words}; {p:,} parameters, so joint tests hold for up to {groups - 1:.0f} of them at a time"
+
+
+def _filled(factor: Matrix) -> Matrix:
+    """The same matrix, as an array where it is sparse in name only: products are then several times faster."""
+    if not sparse.issparse(factor):
+        return factor
+    entries = factor.shape[0] * factor.shape[1]
+    return factor.toarray() if entries <= HELD and factor.nnz > FILLED * entries else factor
 
 
 def _lost(variance: Array, gradients: Matrix, solved: Matrix) -> Array:

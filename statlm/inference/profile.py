@@ -13,6 +13,7 @@ from statlm.inference.maxima import check_maximum, finite_loglike, name_of
 from statlm.inference.parameters import likelihood_of, positions
 from statlm.inference.perplexity_interval import Interval
 from statlm.likelihood import Likelihood, is_penalised
+from statlm.likelihood.summed import summed
 from statlm.numerics.linalg import Factor, factorise
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array
@@ -130,12 +131,14 @@ class Profile:
     model: Likelihood
     j: int
     std_error: float = field(init=False)
+    _summed: Callable[[Array], tuple[float, Array]] = field(init=False)
     _inverse: Factor = field(init=False)
     _tangent: Array = field(init=False)
     _known: dict[float, tuple[Array, float]] = field(init=False)
 
     def __post_init__(self) -> None:
         params = np.asarray(self.model.params, float)
+        self._summed = summed(self.model)
         self._known = {float(params[self.j]): (params, float(self.model.loglike_obs().sum()))}
         self.std_error = float(np.sqrt(self._factorise(self.model)))
 
@@ -155,26 +158,26 @@ class Profile:
         here = self._at(params)
         if here is None:
             return -np.inf
-        model, loglike = here
+        loglike, gradient = here
         before = np.inf
         for _ in range(MAX_STEPS):
-            step, decrement = self._step(model)
+            step, decrement = self._step(gradient)
             if decrement > STALE * before:
-                self._factorise(model)
-                step, decrement = self._step(model)
+                self._factorise(self.model.at(params))
+                step, decrement = self._step(gradient)
             if decrement < DECREMENT:
                 self._known[value] = (params, loglike)
                 return loglike
             before = decrement
             for _ in range(MAX_HALVINGS):
                 there = self._at(params + step)
-                if there is not None and there[1] >= loglike - 1e-13 * abs(loglike):
+                if there is not None and there[0] >= loglike - 1e-13 * abs(loglike):
                     break
                 step = step / 2
             else:
                 break
             params = params + step
-            model, loglike = there
+            loglike, gradient = there
         raise NoEstimate(
             f"With {self.model.param_names[self.j]!r} held at {value:.6g} the maximisation over the other parameters did "
             f"not converge: a Newton step would still gain {before:.2g} nats. Use conf_int() for this parameter."
@@ -188,14 +191,13 @@ class Profile:
             )
         return self.model.at(self._known[value][0])
 
-    def _at(self, params: Array) -> tuple[Likelihood, float] | None:
-        """The likelihood at these parameters with its value; None where they are impossible."""
+    def _at(self, params: Array) -> tuple[float, Array] | None:
+        """Log-likelihood and gradient at these parameters; None where they are impossible."""
         try:
-            model = self.model.at(params)
+            loglike, gradient = self._summed(params)
         except SpecificationError:
             return None
-        loglike = float(model.loglike_obs().sum())
-        return (model, loglike) if np.isfinite(loglike) else None
+        return (loglike, gradient) if np.isfinite(loglike) else None
 
     def _factorise(self, model: Likelihood) -> float:
         """Prepare the information there for solving; returns the variance of the parameter that it implies."""
@@ -206,9 +208,8 @@ class Profile:
         self._tangent = column / column[self.j]
         return float(column[self.j])
 
-    def _step(self, model: Likelihood) -> tuple[Array, float]:
-        """Newton's step with the parameter fixed, and what it would gain."""
-        total = np.asarray(model.score().T @ np.ones(model.corpus.nobs)).ravel()
+    def _step(self, total: Array) -> tuple[Array, float]:
+        """Newton's step for a gradient with the parameter fixed, and what it would gain."""
         full = dense(self._inverse.solve(total[:, None]))[:, 0]
         step = full - self._tangent * full[self.j]
         step[self.j] = 0.0

@@ -66,13 +66,19 @@ def identified_solution(matrix: Array, right: Array, start: Array) -> Determined
     scale = scale[touched]
     if len(touched) == 0:
         return undetermined_at(np.full(p, np.nan), values)
-    scaled = matrix[np.ix_(touched, touched)] / scale / scale[:, None]
-    factor, pivot, rank, _ = scipy.linalg.lapack.dpstrf(scaled, lower=1, tol=RANK)
+    scaled = matrix if len(touched) == p else matrix[np.ix_(touched, touched)]
+    scaled = scaled / scale
+    scaled /= scale[:, None]
+    # The transpose of a symmetric matrix in C order is the matrix in the order of Fortran: nothing is copied.
+    factor, pivot, rank, _ = scipy.linalg.lapack.dpstrf(scaled.T, lower=1, tol=RANK, overwrite_a=1)
     order = pivot - 1
     inside, outside = order[:rank], order[rank:]
-    inner = np.tril(factor[:rank, :rank])
-    values[touched[inside]] += scipy.linalg.cho_solve((inner, True), (rest / scale)[inside]) / scale[inside]
-    moved = scipy.linalg.solve_triangular(inner, factor[rank:, :rank].T, lower=True, trans="T")  # (rank, d)
+    inner = factor[:rank, :rank]  # its upper triangle is never read
+    solved = scipy.linalg.cho_solve((inner, True), (rest / scale)[inside], check_finite=False)
+    values[touched[inside]] += solved / scale[inside]
+    moved = scipy.linalg.solve_triangular(
+        inner, factor[rank:, :rank].T, lower=True, trans="T", check_finite=False
+    )  # (rank, d)
     moved[np.abs(moved) < ZERO] = 0.0
     row, column = np.nonzero(moved)
     data = np.concatenate([-moved[row, column] / scale[inside[row]] * scale[outside[column]], np.ones(p - rank)])

@@ -21,11 +21,11 @@ class Metric(Protocol):
     """A symmetric positive definite matrix M, about minus the second derivative of a log-density, by what chains need of it."""
 
     def moved(self, v: Array) -> Array:
-        """A root of the inverse of M times a (p,) vector: from standard normal numbers to a step."""
+        """A root of the inverse of M times a (p,) or (p, q) array: from standard normal numbers to steps."""
         ...
 
     def whitened(self, gradient: Array) -> Array:
-        """The transposed root times a (p,) gradient: the gradient by v."""
+        """The transposed root times (p,) or (p, q) gradients: the gradients by v."""
         ...
 
 
@@ -70,7 +70,7 @@ class LowRankMetric:
 
     def moved(self, v: Array) -> Array:
         """The symmetric root of the inverse times v."""
-        return self._outside * v + self._vectors @ (self._inside * (self._vectors.T @ v))
+        return self._outside * v + self._vectors @ (self._inside * (self._vectors.T @ v).T).T
 
     def whitened(self, gradient: Array) -> Array:
         """The same: the root is symmetric."""
@@ -87,6 +87,19 @@ class Chain(Protocol):
 
     def advance(self, draws: int) -> Array:
         """(draws,) next values of what is averaged."""
+        ...
+
+
+class Advancing(Protocol):
+    """Several chains, which go on from where they stand."""
+
+    @property
+    def accepted(self) -> float:
+        """Proposals accepted since the warm-up, a chain."""
+        ...
+
+    def advance(self, draws: int) -> Array:
+        """(C, draws) next values of what is averaged."""
         ...
 
 
@@ -109,12 +122,12 @@ class Chains:
     warmup: int = 0
 
 
-def run(chains: Sequence[Chain], draws: int, agreement: float, rounds: int = ROUNDS) -> Chains:
+def run(chains: Advancing, draws: int, agreement: float, rounds: int = ROUNDS) -> Chains:
     """Advance chains until they agree: what they visited before counts as warm-up, and the next stretch is twice as long.
 
     Parameters
     ----------
-    chains : sequence of Chain
+    chains : Mala or Separate
         After their warm-up.
     draws : int
         Of each in the first stretch.
@@ -125,30 +138,30 @@ def run(chains: Sequence[Chain], draws: int, agreement: float, rounds: int = ROU
     """
     past = 0
     for number in range(rounds):
-        values = np.stack([chain.advance(draws) for chain in chains])
+        values = chains.advance(draws)
         if split_r_hat(values) <= agreement or number == rounds - 1:
             break
         past += draws
         draws *= 2
-    share = sum(chain.accepted for chain in chains) / len(chains) / (past + draws)
-    return Chains(values, min(share, 1.0), past)
+    return Chains(values, min(chains.accepted / (past + draws), 1.0), past)
 
 
 class Mala:
-    r"""A Metropolis-adjusted Langevin chain in the metric M.
+    r"""Metropolis-adjusted Langevin chains in the metric M, side by side: a step of all of them is one solve with the metric.
 
-    The proposal is :math:`w' = w + \tfrac{\epsilon^2}{2} M^{-1} \nabla U(w) + \epsilon M^{-1/2} z`. The step is adapted during
-    warm-up, by dual averaging, and fixed afterwards.
+    The proposal is :math:`w' = w + \tfrac{\epsilon^2}{2} M^{-1} \nabla U(w) + \epsilon M^{-1/2} z`. The step of each chain is
+    adapted during warm-up, by dual averaging, and fixed afterwards.
 
     Parameters
     ----------
     target : callable
         Of (p,) parameters: the log-density up to a constant (``-inf`` outside of the space), the value to keep, the gradient.
     centre : (p,) array
-        Chains start at a normal draw around it, with covariance the inverse of the metric, where that lies in the space.
+        Chains start at normal draws around it, with covariance the inverse of the metric, where these lie in the space.
     metric : Metric
     warmup : int
-    rng : numpy Generator
+    streams : sequence of C numpy Generators
+        One a chain, so that it visits the same places whatever the others do.
 
     References
     ----------
@@ -156,48 +169,79 @@ class Mala:
     (2014), The No-U-Turn sampler, section 3.2, JMLR 15.
     """
 
-    def __init__(self, target: LogDensity, centre: Array, metric: Metric, warmup: int, rng: np.random.Generator) -> None:
-        self._target, self._centre, self._metric, self._rng = target, centre, metric, rng
-        self.accepted = 0
-        self._v = rng.standard_normal(len(centre))
-        self._here = self._whitened(self._v)
+    def __init__(
+        self,
+        target: LogDensity,
+        centre: Array,
+        metric: Metric,
+        warmup: int,
+        streams: Sequence[np.random.Generator],
+    ) -> None:
+        self._target, self._centre, self._metric, self._streams = target, centre, metric, streams
+        self.size, self.accepted = len(streams), 0.0
+        self._v = self._normal()
+        self._density, self._value, self._gradient = self._whitened(self._v)
         for _ in range(100):  # nearer and nearer to the start, which lies in the space
-            if np.isfinite(self._here[0]):
+            outside = np.flatnonzero(~np.isfinite(self._density))
+            if len(outside) == 0:
                 break
-            self._v = 0.7 * self._v
-            self._here = self._whitened(self._v)
-        step = _DualAveraging(1.0 / len(centre) ** (1 / 6))
+            self._v[outside] *= 0.7
+            self._density[outside], self._value[outside], self._gradient[outside] = self._whitened(self._v[outside])
+        steps = [_DualAveraging(1.0 / len(centre) ** (1 / 6)) for _ in streams]
         for _ in range(warmup):
-            step.update(self._moved(step.epsilon))
-        self._epsilon = step.settled
-        self.accepted = 0  # counted from here
+            for step, probability in zip(steps, self._moved(np.array([s.epsilon for s in steps])), strict=True):
+                step.update(float(probability))
+        self._epsilon = np.array([step.settled for step in steps])
+        self.accepted = 0.0  # counted from here
 
     def advance(self, draws: int) -> Array:
-        """(draws,) next values of what is averaged."""
-        values = np.empty(draws)
+        """(C, draws) next values of what is averaged."""
+        values = np.empty((self.size, draws))
         for t in range(draws):
             self._moved(self._epsilon)
-            values[t] = self._here[1]
+            values[:, t] = self._value
         return values
 
-    def _whitened(self, v: Array) -> tuple[float, float, Array]:
-        density, value, gradient = self._target(self._centre + self._metric.moved(v))
-        return density, value, self._metric.whitened(gradient)
+    def _normal(self) -> Array:
+        """(C, p) standard normal numbers."""
+        return np.stack([stream.standard_normal(len(self._centre)) for stream in self._streams])
 
-    def _moved(self, epsilon: float) -> float:
-        """One step; the probability of acceptance."""
-        noise = self._rng.standard_normal(len(self._v))
-        proposal = self._v + 0.5 * epsilon**2 * self._here[2] + epsilon * noise
-        there = self._whitened(proposal)
-        ratio = -np.inf
-        if np.isfinite(there[0]):
-            back = (self._v - proposal - 0.5 * epsilon**2 * there[2]) / epsilon
-            ratio = there[0] - self._here[0] - 0.5 * float(back @ back) + 0.5 * float(noise @ noise)
-        probability = float(np.exp(min(ratio, 0.0)))
-        if self._rng.random() < probability:
-            self._v, self._here = proposal, there
-            self.accepted += 1
+    def _whitened(self, v: Array) -> tuple[Array, Array, Array]:
+        """Log-densities, values and (C, p) gradients at (C, p) places."""
+        there = [self._target(w) for w in self._centre + self._metric.moved(v.T).T]
+        density, value, gradient = zip(*there, strict=True)
+        return np.array(density), np.array(value), self._metric.whitened(np.stack(gradient).T).T
+
+    def _moved(self, epsilon: Array) -> Array:
+        """One step of each; (C,) probabilities of acceptance."""
+        noise, step = self._normal(), epsilon[:, None]
+        proposal = self._v + 0.5 * step**2 * self._gradient + step * noise
+        density, value, gradient = self._whitened(proposal)
+        back = (self._v - proposal - 0.5 * step**2 * gradient) / step
+        squares = (noise**2).sum(axis=1) - (back**2).sum(axis=1)
+        ratio = np.where(np.isfinite(density), density - self._density + 0.5 * squares, -np.inf)
+        probability = np.exp(np.minimum(ratio, 0.0))
+        taken = np.array([stream.random() for stream in self._streams]) < probability
+        self._v[taken], self._density[taken] = proposal[taken], density[taken]
+        self._value[taken], self._gradient[taken] = value[taken], gradient[taken]
+        self.accepted += float(taken.mean())
         return probability
+
+
+class Separate:
+    """Chains that know nothing of each other."""
+
+    def __init__(self, chains: Sequence[Chain]) -> None:
+        self._chains = chains
+
+    @property
+    def accepted(self) -> float:
+        """Proposals accepted since the warm-up, a chain."""
+        return sum(chain.accepted for chain in self._chains) / len(self._chains)
+
+    def advance(self, draws: int) -> Array:
+        """(C, draws) next values of what is averaged."""
+        return np.stack([chain.advance(draws) for chain in self._chains])
 
 
 def mala(
@@ -219,7 +263,7 @@ def mala(
         If a `precision` that is an array is not positive definite.
     """
     metric = DenseMetric(precision) if isinstance(precision, np.ndarray) else precision
-    return run([Mala(target, start, metric, warmup, rng) for _ in range(chains)], draws, agreement)
+    return run(Mala(target, start, metric, warmup, rng.spawn(chains)), draws, agreement)
 
 
 class _DualAveraging:

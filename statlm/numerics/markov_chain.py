@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, repeat
+from typing import Any
 
 import numpy as np
 from scipy.special import xlogy
 
 from statlm.numerics.context_table import ContextTable
 from statlm.numerics.types import Array
+
+SPARSE = 8  # keys are counted in an array of all possible ones up to this many times their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +147,17 @@ class Trails:
         return position
 
     @cached_property
-    def _next(self) -> list[int]:
+    def _next(self) -> Array:
         """(N + D - 1,) context that each entry leads to; then those that documents 2, ..., D begin with."""
         following = np.append(self.row[1:], 0)
         following[self.last] = self._root
-        return np.concatenate([following, self.row[self._first[1:]]]).tolist()
+        return np.concatenate([following, self.row[self._first[1:]]])
 
     @cached_property
     def _walk_lists(self) -> tuple[list[int], list[int], list[int]]:
+        """Context that each edge leads to; first edge and number of edges of each context."""
         edges, first, total = self._edges
-        return edges.tolist(), first.tolist(), total.tolist()
+        return self._next[edges].tolist(), first.tolist(), total.tolist()
 
     def loglike(self, path: Array) -> float:
         """Maximal log-likelihood of order k + 1 on the text that takes the entries in the order of `path`, nats.
@@ -167,38 +172,28 @@ class Trails:
         before[np.append(0, np.flatnonzero(ends[path])[:-1] + 1)] = self.before
         observed = self.token[path] >= 0
         keys = ((self.row[path] * self.size + before) * self.size + self.token[path])[observed]
-        keys.sort()
-        new = np.flatnonzero(np.diff(keys, prepend=-1))
-        counts = np.diff(new, append=len(keys))
-        group = np.flatnonzero(np.diff(keys[new] // self.size, prepend=-1))
+        keys, counts = _counted(keys, self._root * self.size**2)
+        group = np.flatnonzero(np.diff(keys // self.size, prepend=-1))
         totals = np.add.reduceat(counts, group)
         return float(xlogy(counts, counts).sum() - xlogy(totals, totals).sum())
 
     def draw(self, rng: np.random.Generator) -> Array:
         """(N,) the entries in the order of a text drawn uniformly."""
-        following, n = self._next, len(self.row)
+        n = len(self.row)
         edges, first, total = self._edges
         place = rng.uniform(0.25, 0.75, n) + self.row[edges]
         tree = self._last_exits(rng)
         place[tree] = self.row[edges[tree]]  # before all others of the context, and the exits are taken from the end
-        order = edges[np.argsort(place)].tolist()
-        exits = [order[start:stop] for start, stop in zip(first, first + total, strict=True)]
-        exits.append(list(range(len(following) - 1, n - 1, -1)))
-        leave = [context.pop for context in exits]
-        path: list[int] = []
-        append = path.append
-        row = int(self.row[0])
-        for _ in following:  # every edge is used once
-            entry = leave[row]()
-            append(entry)
-            row = following[entry]
-        taken = np.array(path)
-        return taken[taken < n]
+        backwards = np.repeat(2 * first + total - 1, total) - np.arange(n)
+        exits = np.append(edges[np.argsort(place)][backwards], np.arange(n, len(self._next)))
+        visits = _walk(self._next[exits], np.append(total, len(self._next) - n), int(self.row[0]))
+        path = np.empty(len(exits), np.int64)
+        path[_stable_order(visits)] = exits  # the exits of a context are taken in turn
+        return path[path < n]
 
     def _last_exits(self, rng: np.random.Generator) -> Array:
         """(C,) for each context the edge of a uniform spanning tree towards the end, by loop-erased random walks."""
-        following = self._next
-        edges, first, total = self._walk_lists
+        following, first, total = self._walk_lists
         uniform = _uniforms(rng)
         exits = [0] * self._root
         settled = [False] * self._root + [True]
@@ -211,12 +206,53 @@ class Trails:
             row = start
             while not settled[row]:
                 exits[row] = edge = first[row] + int(next(uniform) * total[row])
-                row = following[edges[edge]]
+                row = following[edge]
             row = start
             while not settled[row]:
                 settled[row] = True
-                row = following[edges[exits[row]]]
+                row = following[exits[row]]
         return np.array(exits)
+
+
+def _walk(next_rows: Array, total: Array, start: int) -> Array:
+    """(N,) context at each step of a walk that leaves each context by its exits in turn, until all are used.
+
+    Parameters
+    ----------
+    next_rows : (N,) integer array
+        Where the exits lead, in turn, context by context.
+    total : (C,) integer array
+        Exits of each context.
+    start : int
+
+    Notes
+    -----
+    Each context is an iterator over the contexts that it leads to, themselves iterators, so that a step is a call of ``next`` and
+    none is interpreted.
+    """
+    lists: list[list[Iterator[Any]]] = [[] for _ in total]
+    contexts = np.empty(len(total), object)
+    contexts[:] = [iter(some) for some in lists]
+    number = {context: row for row, context in enumerate(contexts)}
+    stops = np.cumsum(total)
+    for some, first, stop in zip(lists, stops - total, stops, strict=True):
+        some.extend(contexts[next_rows[first:stop]].tolist())
+    steps: Iterator[Any] = accumulate(repeat(None, len(next_rows) - 1), next, initial=contexts[start])
+    return np.fromiter(map(number.__getitem__, steps), np.int64, len(next_rows))
+
+
+def _stable_order(rows: Array) -> Array:
+    """Order of small integers, equal ones as they stand."""
+    return np.argsort(rows.astype(np.uint16) if rows.max() < 1 << 16 else rows, kind="stable")
+
+
+def _counted(keys: Array, size: int) -> tuple[Array, Array]:
+    """The distinct of some keys below `size`, ascending, and how often each occurs."""
+    if size <= SPARSE * len(keys):
+        counts = np.bincount(keys, minlength=size)
+        found = np.flatnonzero(counts)
+        return found, counts[found]
+    return np.unique(keys, return_counts=True)
 
 
 def _uniforms(rng: np.random.Generator) -> Iterator[float]:

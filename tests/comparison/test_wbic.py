@@ -11,7 +11,7 @@ from scipy.special import digamma, logsumexp
 
 import statlm as slm
 from statlm.errors import NoEstimate, SamplerWarning, SingularInformation, SpecificationError
-from statlm.numerics.langevin import LowRankMetric, batch_means_error, mala, run, split_r_hat
+from statlm.numerics.langevin import DenseMetric, LowRankMetric, Mala, Separate, batch_means_error, mala, run, split_r_hat
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,6 +305,21 @@ def test_chains_find_the_moments_of_a_correlated_normal():
     assert abs(found.acceptance - 0.574) < 0.15
 
 
+def test_a_chain_visits_the_same_places_whatever_runs_beside_it():
+    precision = np.array([[2.0, 0.5, 0.1], [0.5, 1.0, 0.2], [0.1, 0.2, 3.0]])
+
+    def target(w):
+        if w[0] < -1.0:
+            return -np.inf, -np.inf, np.zeros(3)
+        return -0.5 * float(w @ precision @ w), float(w[0]), -precision @ w
+
+    def visited(chosen):
+        streams = [stream for number, stream in enumerate(np.random.default_rng(3).spawn(3)) if number in chosen]
+        return Mala(target, np.zeros(3), DenseMetric(0.5 * precision), 50, streams).advance(50)
+
+    assert_allclose(visited([0, 1, 2]), np.concatenate([visited([0]), visited([1]), visited([2])]), rtol=1e-8)
+
+
 def test_a_metric_of_leading_pairs_is_the_matrix_it_stands_for():
     rng = np.random.default_rng(0)
     vectors = np.linalg.qr(rng.standard_normal((6, 2)))[0]
@@ -313,6 +328,7 @@ def test_a_metric_of_leading_pairs_is_the_matrix_it_stands_for():
     matrix = vectors @ np.diag([50.0, 8.0]) @ vectors.T + 0.5 * np.eye(6)
     assert_allclose(root @ root.T, np.linalg.inv(matrix), atol=1e-12)
     assert_allclose(metric.whitened(np.arange(6.0)), root.T @ np.arange(6.0), atol=1e-12)
+    assert_allclose(metric.moved(np.eye(6)[:, :4]), root[:, :4], atol=1e-12)
 
 
 def test_chains_go_on_until_they_agree_and_what_came_before_is_warmup():
@@ -327,11 +343,11 @@ def test_chains_go_on_until_they_agree_and_what_came_before_is_warmup():
             self.past, self.accepted = self.past + draws, self.accepted + draws
             return self.rng.standard_normal(draws) + np.where(places < 50, 50.0 - places, 0.0)
 
-    found = run([Drifting(s) for s in range(4)], 100, agreement=1.05)
+    found = run(Separate([Drifting(s) for s in range(4)]), 100, agreement=1.05)
     assert found.warmup == 100
     assert found.values.shape == (4, 200)
     assert abs(found.values.mean()) < 0.2
-    assert run([Drifting(s) for s in range(4)], 100, agreement=1.05, rounds=1).values.shape == (4, 100)
+    assert run(Separate([Drifting(s) for s in range(4)]), 100, agreement=1.05, rounds=1).values.shape == (4, 100)
 
 
 def test_the_error_of_batch_means_is_that_of_an_autoregression():

@@ -215,3 +215,13 @@ def test_what_rests_on_a_single_document_has_no_clustered_error():
     with pytest.warns(FewClustersWarning):
         table = fit.predict(["c"], interval=0.95, cov="cluster")
     assert (table.conf_low.iloc[0], table.conf_high.iloc[0]) == (0.0, 1.0)
+
+
+def test_a_factor_that_is_sparse_in_name_only_gives_the_same_errors(monkeypatch):
+    texts = ["abracadabra", "barbara", "cabaca", "abba", "abracabba"] * 3
+    fit = slm.SoftmaxRegression(1).fit(slm.Corpus.from_texts(texts, eos=False))
+    found = []
+    for filled in (0.0, 1.0):
+        monkeypatch.setattr("statlm.covariance.sandwich.FILLED", filled)
+        found.append(fit.std_errors(cov="cluster"))
+    assert_allclose(found[0], found[1], rtol=1e-12)

@@ -6,11 +6,15 @@ from functools import partial
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import statlm as slm
 from statlm.covariance import BlockBootstrap, DocumentBootstrap, LeaveOneDocumentOut
+from statlm.covariance.block_bootstrap import BlockDraw
+from statlm.covariance.document_bootstrap import DocumentDraw
+from statlm.covariance.leave_one_out import WithoutGroup
 from statlm.covariance.refits import made, values_of
 from statlm.errors import CorpusError, FewClustersWarning, NoEstimate, SpecificationError, TooFewClusters
 
@@ -94,6 +98,59 @@ def test_the_bootstrap_of_a_share_is_its_formula(corpus):
     shares = hits[draws].sum(axis=1) / sizes[draws].sum(axis=1)
     found = fit.vcov(cov=DocumentBootstrap(replicates=50, seed=5))[0, 0]
     assert_allclose(found, shares.var(ddof=1) * g / (g - 1), rtol=1e-10)
+
+
+# --- refits without the text ----------------------------------------------------------------------------------------------
+
+FROM_COUNTS = [
+    *SPECIFICATIONS,
+    slm.NGram(1),
+    slm.NGram(3),
+    slm.SoftmaxRegression(2),
+    slm.SoftmaxRegression(1, reference="1"),
+    slm.SoftmaxRegression(2, penalty="ridge", strength=0.5),
+    slm.SoftmaxRegression(1, penalty="firth"),
+]
+DRAWS = [DocumentDraw(0, 3, "document"), BlockDraw(0, 3, 40, 2), WithoutGroup(2, "document")]
+
+
+def rare_corpus(given):
+    """Tokens so rare that draws lack some of them, and some of what follows others."""
+    rng = np.random.default_rng(1)
+    rows = [rng.choice(5, size=rng.integers(20, 50), p=[0.4, 0.3, 0.2, 0.07, 0.03]) for _ in range(30)]
+    return slm.Corpus.from_tokens(rows, eos=False, given=given)
+
+
+@pytest.mark.parametrize("draw", DRAWS, ids=lambda draw: type(draw).__name__)
+@pytest.mark.parametrize("given", [0, 2])
+@pytest.mark.parametrize("specification", FROM_COUNTS, ids=str)
+def test_a_refit_to_counts_is_the_refit_to_the_text(specification, given, draw):
+    """Also where penalties, the reference level and what separates depend on the draw, and in what they leave open."""
+    corpus = rare_corpus(given)
+    model = specification.fit(corpus).likelihood
+    text = values_of(specification.fit(draw(corpus)).likelihood, model)
+    counts = specification.refit(model, draw.weights(corpus, model.memory))
+    assert_allclose(counts.values, text.values, atol=1e-9)
+    assert_allclose(counts.open.toarray(), text.open.toarray(), atol=1e-9)
+
+
+def test_the_text_is_fitted_where_counts_are_not_enough(corpus):
+    covariates = {"half": ["first"] * 15 + ["second"] * 15}
+    told = slm.Corpus.from_tokens(
+        [corpus.tokens[a:b] for a, b in zip(corpus.offsets[:-1], corpus.offsets[1:], strict=True)],
+        vocabulary=corpus.vocabulary,
+        eos=False,
+        given=1,
+        covariates=pd.DataFrame(covariates),
+    )
+    specification = slm.SoftmaxRegression(formula="next ~ lag1 + half")
+    ones = np.ones(told.nobs, np.int64)
+    assert specification.refit(specification.fit(told).likelihood, ones) is None
+    assert slm.NGram(2, "witten-bell").refit(slm.NGram(2).fit(told).likelihood, ones) is None
+    assert slm.SoftmaxRegression(2).refit(slm.SoftmaxRegression(1).fit(told).likelihood, ones) is None
+    assert slm.SoftmaxRegression(1).refit(slm.NGram(2).fit(told).likelihood, ones) is None
+    assert slm.NGram(2).refit(slm.SoftmaxRegression(1).fit(told).likelihood, ones) is None
+    assert BlockDraw(0, 0, 40, 1).weights(told, 2) is None
 
 
 # --- seeds, parallel runs and what is kept --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import statlm as slm
 from statlm.errors import CorpusError, SmallCountsWarning, SpecificationError
 from statlm.inference.markov_order import conditioned, markov_order_test, selected_order, trails_keeping_counts
 from statlm.numerics.context_table import ContextTable
-from statlm.numerics.markov_chain import table_loglike
+from statlm.numerics.markov_chain import _counted, _walk, table_loglike
 
 DOCUMENTS = [list("abacabadabacaba"), list("bca"), list("ddacbadbcadbacbd"), list("a"), list("abcdabcd")]
 
@@ -278,3 +278,16 @@ def test_a_single_state_is_refused():
     corpus = slm.Corpus.from_tokens([list("ab") + ["b"] * 20])
     with pytest.raises(CorpusError, match=r"All 20 observations are the same token \('b'\)"):
         markov_order_test(corpus, 2)
+
+
+def test_a_walk_leaves_each_context_by_its_exits_in_turn():
+    # Exits of 0, 1, 2 to (1, 2, 0), (0, 0) and (1): 0 -> 1 -> 0 -> 2 -> 1 -> 0 -> 0.
+    assert _walk(np.array([1, 2, 0, 0, 0, 1]), np.array([3, 2, 1]), 0).tolist() == [0, 1, 0, 2, 1, 0]
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+def test_counts_in_a_table_and_by_sorting_are_the_same(size):
+    keys = np.array([7, 2, 2, 9, 7, 7])
+    found, counts = _counted(keys, size)
+    assert found.tolist() == [2, 7, 9]
+    assert counts.tolist() == [2, 3, 1]

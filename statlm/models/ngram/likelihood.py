@@ -22,6 +22,8 @@ from statlm.numerics.repeated_rows import RepeatedRows
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 
+UNCHANGED = {"_place", "_counted", "_reference", "_free"}  # when probabilities of listed cells change
+
 
 @dataclass(frozen=True, eq=False)
 class NGramLikelihood:
@@ -200,7 +202,27 @@ class NGramLikelihood:
             cells = self.cells.copy()
             cells[self._free] = np.log(params)
             cells[self._reference] = np.log(np.maximum(rest, 0.0))
-        return replace(self, cells=cells)
+        again = replace(self, cells=cells)
+        for name in UNCHANGED & self.__dict__.keys():
+            again.__dict__[name] = self.__dict__[name]
+        return again
+
+    def summed(self, params: Array) -> tuple[float, Array]:
+        """Log-likelihood of the corpus at other probabilities, nats, and its (p,) gradient, from counts.
+
+        Raises
+        ------
+        SpecificationError
+            As of `at`.
+        """
+        counts, fixed = self._counted
+        there = self.at(params)
+        listed = counts > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            along = counts / np.exp(there.cells)
+        value = fixed + float((counts[listed] * there.cells[listed]).sum())
+        reference = self._reference[self.table.row_of_cell[self._free]]
+        return value, along[self._free] - along[reference]
 
     def params_as(self, other: NGramLikelihood) -> Determined:
         """Probabilities of another fit's parameters under this one; open where it never saw the context."""
@@ -213,6 +235,20 @@ class NGramLikelihood:
         result[seen] = np.exp(self.others[row[seen]])
         result[cell >= 0] = np.exp(self.cells[cell[cell >= 0]])
         return undetermined_at(result, other.params)
+
+    def reweighted(self, weights: Array, pseudo_count: float) -> Determined | None:
+        """The parameters if each observation of the training corpus stood in it as often as `weights`, (nobs,), say.
+
+        Open where a context would be lost; None where the table does not hold all of the corpus.
+        """
+        cells, table, free = self._place[1], self.table, self._free
+        if self.tree is not None or (cells < 0).any():
+            return None
+        counts = np.bincount(cells, weights, minlength=table.ncells)
+        totals = np.bincount(table.row_of_cell, counts, minlength=table.ncontexts)[table.row_of_cell[free]]
+        with np.errstate(invalid="ignore"):
+            shares = (counts[free] + pseudo_count) / (totals + pseudo_count * self.size)
+        return undetermined_at(np.where(totals > 0, shares, np.nan), self.params)
 
     # --- what is particular to n-grams --------------------------------------------------------------------------------
 
@@ -308,6 +344,14 @@ class NGramLikelihood:
         cells = self.table.find_cells(rows, self.corpus.targets.astype(np.int64))
         # Kept with the model for as long as it lives, so in half the memory: a table has fewer than 2^31 cells.
         return rows.astype(np.int32), cells.astype(np.int32)
+
+    @cached_property
+    def _counted(self) -> tuple[Array, float]:
+        """(K,) observations of the corpus in each cell, and the log-likelihood of the others, whose probabilities are fixed."""
+        cells = self._place[1]
+        other = cells < 0
+        counts = np.bincount(cells[~other], minlength=self.table.ncells)
+        return counts, float(self.loglike_obs()[other].sum()) if other.any() else 0.0
 
     @cached_property
     def _reference(self) -> Array:

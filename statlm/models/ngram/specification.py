@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,11 +13,24 @@ from statlm.fit.fit import Fit, FitReport
 from statlm.likelihood import Predictive, spans
 from statlm.models.ngram.smoothing import FitsCounts, resolve
 from statlm.models.ngram.table import count_table, dirichlet_mean, restore_table
+from statlm.numerics.identified_solution import Determined
 from statlm.numerics.types import Array
 from statlm.text.corpus import Corpus
 from statlm.text.window_counts import WindowCounts
 
 MAX_N = 16
+
+
+@runtime_checkable
+class Reweighted(Protocol):
+    """A likelihood on a table of counts, which can be told other weights of its observations."""
+
+    corpus: Corpus
+    memory: int
+
+    def reweighted(self, weights: Array, pseudo_count: float) -> Determined | None:
+        """The parameters under these weights; None where the table is not enough."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -113,6 +126,23 @@ class NGram:
             return Fit(self, model, report)
         table = count_table(corpus, self.n)
         return Fit(self, dirichlet_mean(self.n, corpus, table, self.pseudo_count), FitReport("counting (closed form)"))
+
+    def refit(self, model: Any, weights: Array) -> Determined | None:
+        """Parameters of a fit by the refit to its text with each observation counted as often as `weights`, (nobs,), say.
+
+        None where the table of the fit is not enough for that: with a smoothing, or documents so short that a draw of them alone
+        could not be fitted.
+        """
+        if (
+            self.smoothing is not None
+            or not isinstance(model, Reweighted)
+            or model.memory != max(self.n - 1, 0)
+            or self.n == 0
+        ):
+            return None
+        if int(np.diff(model.corpus.offsets).min()) < self.n:
+            return None
+        return model.reweighted(weights, self.pseudo_count)
 
     def fit_counts(self, counts: WindowCounts, on: Corpus) -> Evaluation:
         """The estimate from counts of a text that is not at hand, standing on another; see `statlm.interop.parquet`.

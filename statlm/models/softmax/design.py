@@ -155,6 +155,12 @@ class LagDesign:
         design.sort_indices()
         return design
 
+    def codes_as(self, other: LagDesign) -> bool:
+        """Whether each column means the same in another design of the same terms."""
+        mine, theirs = (*self.levels, *self.cells), (*other.levels, *other.cells)
+        same = self.blocks == other.blocks and self.covariates == other.covariates
+        return same and all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))
+
     def unseen(self, contexts: Array) -> Array:
         """(m,) whether a context holds a token that training never saw at its lag."""
         return np.asarray((self._lag_positions(contexts) < 0).any(axis=1))

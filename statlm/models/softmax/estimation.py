@@ -12,7 +12,7 @@ from statlm.errors import NoEstimate, SpecificationError
 from statlm.numerics.firth import maximise_firth
 from statlm.numerics.grouped_logit import GroupedLogit
 from statlm.numerics.identification import identified
-from statlm.numerics.logit_newton import Optimum, maximise, restarted, smoothed_start
+from statlm.numerics.logit_newton import Optimum, maximise, projected, restarted, smoothed_start
 from statlm.numerics.rank import rank_of
 from statlm.numerics.ridge import Ridge
 from statlm.numerics.separation import empty_margins, recession, remaining
@@ -24,6 +24,7 @@ MAX_FIRTH = 5000  # coefficients: each step inverts their information, 0.2 GB
 # Gradient norms an observation at which a step that is still large raises the suspicion that the maximum is at infinity.
 SUSPICIONS = (1e-6, 1e-8, 0.0)
 FLAT = 1e-9  # a gradient below this is no reason to go on
+LOWEST = -30.0  # log-probability of what a similar table excluded, and this one does not at once
 PATIENCE = 30  # steps after which steps that are still large are suspect whatever the gradient
 
 
@@ -62,6 +63,7 @@ def estimate(
     *,
     ridge: Ridge | None = None,
     firth: bool = False,
+    start: Array | None = None,
     max_iterations: int = 200,
     progress: Callable[[int, float, float], None] | None = None,
 ) -> Estimate:
@@ -79,6 +81,8 @@ def estimate(
         With a penalty nothing separates.
     firth : bool
         Firth's penalty, half the log determinant of the information.
+    start : (C, J) array, optional
+        Log-probabilities near those of the maximum, as of a fit to a similar table. Without them it starts at smoothed shares.
     max_iterations : int
     progress : callable, optional
         Called with (iteration, log-likelihood, gradient norm an observation).
@@ -95,7 +99,7 @@ def estimate(
     free[:, reference] = False
     if ridge is not None:
         data = GroupedLogit(design, counts, np.ones(counts.shape, bool), free)
-        optimum = _maximise(data, smoothed_start(data, ridge), ridge, max_iterations, progress, 0)
+        optimum = _maximise(data, _started(data, start, ridge), ridge, max_iterations, progress, 0)
         return _finished(optimum, data, (), optimum.iterations)
 
     if firth:
@@ -113,7 +117,10 @@ def estimate(
         data = replace(data, free=identified(data, reference, priority))
         if len(live) == 0:  # separated completely: every observation is certain in the limit, and no coefficient finite
             return Estimate(np.zeros(shape), data.free, tuple(directions), iterations, 0.0, True)
-        coefficients = smoothed_start(data) if coefficients is None else restarted(data, coefficients)
+        if coefficients is None:
+            coefficients = _started(data, None if start is None else start[live])
+        else:
+            coefficients = restarted(data, coefficients)
         direction = None
         for suspicion in SUSPICIONS:
             optimum = _maximise(data, coefficients, None, max_iterations - iterations, progress, iterations, suspicion)
@@ -132,6 +139,15 @@ def estimate(
         f"The likelihood was still rising towards infinity after {MAX_COMPLETIONS} directions of recession were followed. "
         "Merge rare types (min_count=), use fewer lags, or penalty='ridge'."
     )
+
+
+def _started(data: GroupedLogit, logp: Array | None, ridge: Ridge | None = None) -> Array:
+    """(P, J) coefficients to start at."""
+    if logp is None:
+        return smoothed_start(data, ridge)
+    logp = np.where(data.possible, np.maximum(logp, LOWEST), 0.0)
+    weights = np.where(data.possible, data.totals[:, None] * np.exp(logp), 0.0)
+    return projected(data, weights, logp, None)
 
 
 def _firth(

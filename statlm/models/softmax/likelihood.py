@@ -18,6 +18,7 @@ from statlm.models.softmax.design import LagDesign
 from statlm.models.softmax.exclusion import exclusion_limits
 from statlm.models.softmax.held import HeldCovariates
 from statlm.models.softmax.infinite import InfiniteCoefficients
+from statlm.models.softmax.refit import Recount
 from statlm.numerics.firth import log_probability_variances
 from statlm.numerics.grouped_logit import GroupedLogit, log_softmax
 from statlm.numerics.hauck_donner import wald_derivatives
@@ -32,6 +33,7 @@ from statlm.text.corpus import Corpus
 
 MAX_DENSE_INFORMATION = 15_000  # coefficients: 1.8 GB
 MAX_FLAGGED = 2000  # parameters that a summary looks through for the Hauck-Donner effect unasked
+UNCHANGED = {"index", "_data", "_cells", "_cell_of_observation", "nunseen"}  # when coefficients change
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +224,7 @@ class SoftmaxLikelihood:
             )
         table = self._table
         nclasses = len(self.responses)
-        cells, index = np.unique(table.context * nclasses + table.target, return_inverse=True)
+        cells, index = self._cells
         context, target = np.divmod(cells, nclasses)
         residual = -np.exp(table.logp[context])  # (K, J)
         residual[np.arange(len(cells)), target] += 1.0
@@ -327,7 +329,21 @@ class SoftmaxLikelihood:
             raise SpecificationError(f"params has shape {params.shape}; this model has {len(self.index[0]):,} parameters.")
         coefficients = self.coefficients.copy()
         coefficients[self.index] = params
-        return replace(self, coefficients=coefficients)
+        again = replace(self, coefficients=coefficients)
+        for name in UNCHANGED & self.__dict__.keys():
+            again.__dict__[name] = self.__dict__[name]
+        if "_table" in self.__dict__:
+            table = self._table
+            eta = np.asarray(table.design @ coefficients)
+            again.__dict__["_table"] = replace(table, logp=log_softmax(eta, table.possible))
+        return again
+
+    def summed(self, params: Array) -> tuple[float, Array]:
+        """Log-likelihood of the corpus at other values of the finite coefficients, nats, and its (p,) gradient, from counts."""
+        data = self._data
+        logp = self.at(params)._table.logp
+        fixed = -np.inf if (self._table.target < 0).any() else 0.0
+        return data.loglike(logp) + fixed, data.gradient(np.exp(logp))[self.index]
 
     def params_as(self, other: SoftmaxLikelihood) -> Determined:
         """What this fit makes of the coefficients of another, whatever the references of either."""
@@ -336,6 +352,36 @@ class SoftmaxLikelihood:
         logp = logs_of_classes(mine.logp, self.responses, other.responses)[mine.context[first]]
         there = theirs.context[first]
         return fitted_coefficients(theirs.design[there], logp, theirs.possible[there], other.free, other.params)
+
+    def recounted(self, weights: Array) -> Recount | None:
+        """The counts of the corpus if each observation stood in it as often as `weights`, (nobs,), say.
+
+        None where counts of tokens after contexts are not all that a fit needs: with covariates, or with tokens that the
+        likelihood leaves out.
+        """
+        table = self._table
+        if self.covariates or (table.target < 0).any():
+            return None
+        nclasses = len(self.responses)
+        counts = np.bincount(self._cell_of_observation, weights, minlength=len(table.counts) * nclasses)
+        return Recount(table.contexts, counts.reshape(-1, nclasses), self.responses, self.design, table.logp)
+
+    def params_of(self, logp: Array, contexts: Array) -> Determined:
+        """What (m, J) log-probabilities of the classes in m training contexts, by number, make of the parameters."""
+        table = self._table
+        return fitted_coefficients(table.design[contexts], logp, table.possible[contexts], self.free, self.params)
+
+    @cached_property
+    def _cell_of_observation(self) -> Array:
+        """(nobs,) number of the context and class of each observation among all pairs of the two."""
+        table = self._table
+        return table.context * len(self.responses) + table.target
+
+    @cached_property
+    def _cells(self) -> tuple[Array, Array]:
+        """The pairs that occur, ascending, and which of them each observation is; where training saw all tokens."""
+        occurs = self._table.counts.ravel() > 0
+        return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[self._cell_of_observation]
 
     # --- the table ----------------------------------------------------------------------------------------------------
 
@@ -368,7 +414,8 @@ class SoftmaxLikelihood:
             values = values.take(contexts[:, -1])
         matrix = design.matrix(contexts[:, : self.memory], values)
         logp, possible = self._log_probabilities(matrix)
-        return _Table(matrix, cells.reshape(len(contexts), nclasses).astype(float), context, target, logp, possible)
+        counts = cells.reshape(len(contexts), nclasses).astype(float)
+        return _Table(contexts, matrix, counts, context, target, logp, possible)
 
     @cached_property
     def _data(self) -> GroupedLogit:
@@ -459,10 +506,11 @@ class SoftmaxLikelihood:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """The distinct contexts of a corpus: design (C, P), counts, log-probabilities and possible classes (C, J); context and
-    class (-1 where training never saw it) of each observation (nobs,).
+    """The distinct contexts of a corpus, most recent token first: design (C, P), counts, log-probabilities and possible
+    classes (C, J); context and class (-1 where training never saw it) of each observation (nobs,).
     """
 
+    contexts: Array
     design: sparse.csr_array
     counts: Array
     context: Array

@@ -20,7 +20,9 @@ from statlm.models.softmax.likelihood import SoftmaxLikelihood
 from statlm.models.softmax.reduced_rank import ReducedRankLikelihood
 from statlm.models.softmax.reduced_rank_estimation import fit_reduced_rank
 from statlm.models.softmax.reduced_rank_rules import check_rank, contains_rank
+from statlm.models.softmax.refit import Recounted, refit
 from statlm.numerics.context_table import ContextTable
+from statlm.numerics.identified_solution import Determined
 from statlm.numerics.rank import rank_of
 from statlm.numerics.ridge import Ridge
 from statlm.numerics.types import Array
@@ -190,11 +192,7 @@ class SoftmaxRegression:
             columns, targets = [column[inside] for column in columns], targets[inside]
         table = ContextTable.count(columns, targets, max(corpus.vocabulary.nids, 1 if seen is None else len(seen.frame)))
         responses = np.unique(table.tokens)
-        if len(responses) < 2:
-            raise CorpusError(
-                f"Training holds a single type ({corpus.vocabulary.tokens[responses[0]]!r}): there is nothing to regress. Check "
-                "the tokenizer."
-            )
+        self._check_types(corpus, responses)
         if table.ncontexts * len(responses) > MAX_CELLS:
             raise SpecificationError(
                 f"{table.ncontexts:,} contexts by {len(responses):,} classes are {table.ncontexts * len(responses):,} cells, "
@@ -233,6 +231,31 @@ class SoftmaxRegression:
         method = "Fisher scoring, adjusted scores" if firth else "Newton's method"
         return Fit(self, likelihood, FitReport(method, found.converged, found.iterations, found.gradient_norm))
 
+    def refit(self, model: Any, weights: Array) -> Determined | None:
+        """Parameters of a fit by the refit to its text with each observation counted as often as `weights`, (nobs,), say.
+
+        None where counts of tokens after contexts are not enough for that: with covariates, or a rank.
+        """
+        lags = self.terms.lags
+        if self.rank is not None or self.terms.covariates or not isinstance(model, Recounted) or model.memory != lags:
+            return None
+        found = model.recounted(weights)
+        if found is None:
+            return None
+        corpus, seen = model.corpus, np.flatnonzero(found.counts.sum(axis=0))
+        responses = found.responses[seen]
+        self._check_types(corpus, responses)
+        reference = self._reference(corpus, responses, found.counts[:, seen])
+        return refit(
+            model,
+            found,
+            self.terms,
+            reference,
+            ridge=self._ridge,
+            firth=self.penalty == "firth",
+            same_reference=int(seen[reference]) == model.reference,
+        )
+
     def contains(self, other: object) -> bool:
         """Whether `other` is a special case, both fitted by maximum likelihood: what a likelihood-ratio test needs."""
         if self.penalty is not None:
@@ -248,6 +271,13 @@ class SoftmaxRegression:
         """Lags and largest interaction of the smallest model of all lags that contains it; None with covariates or a rank."""
         known = self.penalty is None and self.rank is None and not self.terms.covariates
         return (self.terms.lags, self.degree) if known else None
+
+    def _check_types(self, corpus: Corpus, responses: Array) -> None:
+        if len(responses) < 2:
+            raise CorpusError(
+                f"Training holds a single type ({corpus.vocabulary.tokens[responses[0]]!r}): there is nothing to regress. Check "
+                "the tokenizer."
+            )
 
     def _reference(self, corpus: Corpus, responses: Array, counts: Array) -> int:
         if self.reference is None:
