@@ -15,7 +15,8 @@ from statlm.numerics.kept_products import KeptProducts
 from statlm.numerics.repeated_rows import dense
 from statlm.numerics.types import Array, Matrix
 
-SMALL = 1_500  # rows up to which the matrix is written out: 18 MB
+SMALL = 1_500  # rows up to which the matrix is written out: 18 MB; up to four times as many where many solves are asked
+ITERATIONS = 300  # of conjugate gradients for a solve, about: as many products as rows write the matrix out
 TIGHT, LOOSEST = 1e-12, 1e-5  # relative errors of variances, by products in float64 and float32
 
 
@@ -63,7 +64,7 @@ class Damped(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]  # scipy
 
 
 class OperatorFactor:
-    """Solves with a symmetric positive definite operator: by Cholesky where it is small, else by conjugate gradients.
+    """Solves with a symmetric positive definite operator: by Cholesky where that is less work, else by conjugate gradients.
 
     Parameters
     ----------
@@ -93,10 +94,12 @@ class OperatorFactor:
 
     @cached_property
     def _dense(self) -> Matrix:
+        return self._factorised() if self._matrix.shape[0] <= SMALL else None
+
+    def _factorised(self) -> Matrix:
         from statlm.numerics.linalg import DenseFactor
 
-        p = self._matrix.shape[0]
-        return DenseFactor(self._matrix.matmat(np.eye(p))) if p <= SMALL else None
+        return DenseFactor(self._matrix.matmat(np.eye(self._matrix.shape[0])))
 
     def solve(self, right: Matrix) -> Array:
         """Solution, (p,) or (p, q) as `right`.
@@ -118,6 +121,10 @@ class OperatorFactor:
         return None if self._make is None else self._make()
 
     def _iterated(self, right: Array) -> Array:
+        p, q = right.shape
+        if p <= 4 * SMALL and q * ITERATIONS >= p:
+            self.__dict__["_dense"] = self._factorised()
+            return np.asarray(self._dense.solve(right))
         found = conjugate_gradients(
             self._matrix.matmat, right, preconditioner=self._preconditioner, tolerance=self.tolerance
         )

@@ -275,6 +275,22 @@ def test_large_operators_are_solved_without_being_written_out(fit, monkeypatch):
         factor.inverse_root(np.zeros((model.dof, 1)))
 
 
+def test_many_solves_write_the_matrix_out_where_that_is_less_work(fit, monkeypatch):
+    p = fit.likelihood.dof
+    monkeypatch.setattr("statlm.numerics.damped.SMALL", p // 4 + 1)
+    monkeypatch.setattr("statlm.numerics.damped.ITERATIONS", p / 3)
+    quantities = [slm.LogOdds("ab", "r"), slm.LogOdds("a", "b"), slm.LogOdds("c", "a")]
+    expected = without_curvature(fit, 2.0).functional(quantities)
+    few, many = (without_curvature(fit, 2.0).likelihood for _ in range(2))
+    factors = [(model.information() + model.damping_curvature()).factor for model in (few, many)]
+    slm.functional(few, quantities[:2])
+    assert len(factors[0].reports) == 1
+    found = slm.functional(many, quantities)
+    assert not factors[1].reports
+    assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-9)
+    assert_allclose(slm.functional(few, quantities).to_numpy(), expected.to_numpy(), rtol=1e-5)
+
+
 def test_a_quadrature_of_the_spectrum_is_near_the_spectrum():
     rng = np.random.default_rng(4)
     root = rng.normal(size=(80, 200)) * np.logspace(0, -2, 200)
