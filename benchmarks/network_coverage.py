@@ -160,10 +160,10 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run(path, truths, replicates, *, refitted=0, refits=0, seeds=0):
+def run(path, truths, replicates, *, networks=tuple(NETWORKS), ends=tuple(ENDS), refitted=0, refits=0, seeds=0):
     """Add what is missing to the results file; refits and ensembles of the first replicates only."""
     done = {(r["truth"], r["network"], r["end"], r["replicate"]) for r in read(path)}
-    wanted = [(t, n, e) for t in truths for n in NETWORKS for e in ENDS]
+    wanted = [(t, n, e) for t in truths for n in networks for e in ends]
     for number in range(replicates):
         for setting in wanted:
             share = COSTLY.get(setting[1:], 1)
@@ -194,24 +194,42 @@ def rates(rows):
 HEAD = """# Coverage of intervals for what a network says
 
 Nominal 95 % intervals for the log-odds of a token after a context that is common, and after one whose last state is rare (2 % of
-the text). Texts are drawn from known chains: 40 documents of 25 tokens. `benchmarks/network_coverage.py` writes this page.
+the text); an interval of the probability is the same one mapped back, and covers as often. Texts are drawn from known laws: 40
+documents of 25 tokens. `benchmarks/network_coverage.py` writes this page.
 
 *Bias* is the mean of estimate less truth, *spread* its standard deviation over texts (and seeds), *error* the median
-standard error:
-where error equals spread and coverage is low, bias is to blame, which no standard error repairs. The damping is the
-precision added to the information: the one that was fitted, that of the largest Laplace evidence, or 0.01. Replicates in which
-an error is refused, since the weights are at no mode, are left out of its row.
+clustered standard error: where error equals spread and coverage is low, bias is to blame, which no standard error repairs. The
+damping is the precision added to the information: that of the largest Laplace evidence unless the column says otherwise.
+*Second derivative* is `curvature="hessian"`, clustered, where the weights are at a mode. Refits to resampled documents and
+ensembles are of the first replicates only, whose number stands beside the other.
 
-| truth | network | fit | context | method, damping | coverage | bias | spread | error | replicates |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
+COLUMNS = {
+    "model-based": "nonrobust, evidence",
+    "HC0": "HC0, evidence",
+    "clustered": "cluster, evidence",
+    "clustered, damping 0.01": "cluster, 0.01",
+    "clustered, fitted damping": "cluster, fitted",
+    "second derivative": "cluster with the second derivative, fitted",
+    "document bootstrap": "bootstrap of documents",
+    "between seeds": "between seeds only",
+}
 
 
 def page(rows):
-    lines = [
-        f"| {t} | {n} | {e} | {c} | {m} | {100 * r:.1f} % | {b:+.3f} | {s:.3f} | {d:.3f} | {k} |"
-        for t, n, e, c, m, k, r, b, s, d in rates(rows)
-    ]
+    found = {key: values for *key, values in ((*row[:5], row[5:]) for row in rates(rows)) for key in [tuple(key)]}
+    names = ["truth", "network", "fit", "context", "bias", "spread", "error", *COLUMNS, "replicates"]
+    lines = ["| " + " | ".join(names) + " |", "| --- " * 4 + "| ---: " * (len(names) - 4) + "|"]
+    for setting in dict.fromkeys(key[:4] for key in found):
+        methods = {key[4]: values for key, values in found.items() if key[:4] == setting}
+        of = {name: next((v for m, v in methods.items() if m.startswith(start)), None) for name, start in COLUMNS.items()}
+        number, _, bias, spread, error = of["clustered"]
+        again = of["document bootstrap"]
+        lines.append(
+            f"| {' | '.join(setting)} | {bias:+.2f} | {spread:.2f} | {error:.2f} | "
+            + " | ".join("" if v is None else f"{100 * v[1]:.0f} %" for v in of.values())
+            + f" | {number}{'' if again is None else f', {again[0]}'} |"
+        )
     return HEAD + "\n".join(lines) + "\n"
 
 

@@ -21,14 +21,12 @@ def coverage():
 
 def test_intervals_of_a_network_that_can_represent_the_truth_cover(coverage, tmp_path, measured):
     path = tmp_path / "results.jsonl"
-    setting = ("order 1", "about as many", "converged")
-    coverage.run(path, 60, settings=[setting])
+    coverage.run(path, ["chain of order 1"], 60, networks=["about as many"], ends=["converged"])
     rows = coverage.read(path)
     assert len(rows) == 60
     for method in ("nonrobust, fitted", "HC0, fitted", "cluster, fitted"):
-        covered = [
-            abs(row["estimate"][0] - row["true"][0]) <= 1.96 * row["std_error"][method][0] for row in rows
-        ]  # of the context that is common
+        limits = [(row["methods"][method], row["true"][0]) for row in rows]
+        covered = [m["conf_low"][0] <= true <= m["conf_high"][0] for m, true in limits]  # of the context that is common
         rate = measured(
             f"log-odds under a network, `{method.split(',')[0]}`",
             "chain of order 1, 56 weights, 1,000 tokens",
@@ -40,10 +38,10 @@ def test_intervals_of_a_network_that_can_represent_the_truth_cover(coverage, tmp
 
 def test_a_run_that_was_interrupted_goes_on(coverage, tmp_path):
     path = tmp_path / "results.jsonl"
-    setting = ("order 1", "too small", "early stopped")
-    coverage.run(path, 2, settings=[setting])
+    setting = {"networks": ["too small"], "ends": ["early stopped"]}
+    coverage.run(path, ["chain of order 1"], 2, **setting)
     before = path.read_text()
-    coverage.run(path, 3, settings=[setting])
+    coverage.run(path, ["chain of order 1"], 3, **setting)
     assert path.read_text().startswith(before)
     assert [row["replicate"] for row in coverage.read(path)] == [0, 1, 2]
-    assert "| order 1 | too small | early stopped |" in coverage.page(coverage.read(path))
+    assert "| chain of order 1 | too small | early stopped |" in coverage.page(coverage.read(path))
