@@ -198,36 +198,49 @@ the text); an interval of the probability is the same one mapped back, and cover
 documents of 25 tokens. `benchmarks/network_coverage.py` writes this page.
 
 *Bias* is the mean of estimate less truth, *spread* its standard deviation over texts (and seeds), *error* the median
-clustered standard error: where error equals spread and coverage is low, bias is to blame, which no standard error repairs. The
-damping is the precision added to the information: that of the largest Laplace evidence unless the column says otherwise.
-*Second derivative* is `curvature="hessian"`, clustered, where the weights are at a mode. Refits to resampled documents and
-ensembles are of the first replicates only, whose number stands beside the other.
-
+clustered standard error: where error equals spread and coverage is low, bias is to blame, which no standard error repairs.
+The other columns are coverage in per cent: model-based, HC0 and clustered errors with the Gauss-Newton matrix, damped by the
+precision of the largest Laplace evidence; clustered ones with a damping of *0.01* and with the *fitted* precision; clustered
+ones with the second derivative (*hessian*), in the texts, whose number is in brackets, that bring the weights to a mode;
+*refits* to resampled documents; and the spread between *seeds* alone. Refits and ensembles are of the first texts only,
+whose number is the second in the last column.
 """
 COLUMNS = {
     "model-based": "nonrobust, evidence",
     "HC0": "HC0, evidence",
     "clustered": "cluster, evidence",
-    "clustered, damping 0.01": "cluster, 0.01",
-    "clustered, fitted damping": "cluster, fitted",
-    "second derivative": "cluster with the second derivative, fitted",
-    "document bootstrap": "bootstrap of documents",
-    "between seeds": "between seeds only",
+    "0.01": "cluster, 0.01",
+    "fitted": "cluster, fitted",
+    "hessian": "cluster with the second derivative, fitted",
+    "refits": "bootstrap of documents",
+    "seeds": "between seeds only",
 }
+
+
+def _cell(name, values, number):
+    if values is None:
+        return ""
+    some = f" ({values[0]})" if name == "hessian" and values[0] < number else ""
+    return f"{100 * values[1]:.0f}{some}"
 
 
 def page(rows):
     found = {key: values for *key, values in ((*row[:5], row[5:]) for row in rates(rows)) for key in [tuple(key)]}
-    names = ["truth", "network", "fit", "context", "bias", "spread", "error", *COLUMNS, "replicates"]
-    lines = ["| " + " | ".join(names) + " |", "| --- " * 4 + "| ---: " * (len(names) - 4) + "|"]
-    for setting in dict.fromkeys(key[:4] for key in found):
+    names = ["network, fit", "context", "bias", "spread", "error", *COLUMNS, "texts"]
+    head = ["", "| " + " | ".join(names) + " |", "| --- " * 2 + "| ---: " * (len(names) - 2) + "|"]
+    lines = []
+    settings = list(dict.fromkeys(key[:4] for key in found))
+    for setting in sorted(settings, key=lambda s: list(TRUTHS).index(s[0])):
+        truth, network, fit, context = setting
+        if f"## {truth.capitalize()}" not in lines:
+            lines += ["", f"## {truth.capitalize()}", *head]
         methods = {key[4]: values for key, values in found.items() if key[:4] == setting}
         of = {name: next((v for m, v in methods.items() if m.startswith(start)), None) for name, start in COLUMNS.items()}
         number, _, bias, spread, error = of["clustered"]
-        again = of["document bootstrap"]
+        again = of["refits"]
         lines.append(
-            f"| {' | '.join(setting)} | {bias:+.2f} | {spread:.2f} | {error:.2f} | "
-            + " | ".join("" if v is None else f"{100 * v[1]:.0f} %" for v in of.values())
+            f"| {network}, {fit} | {context} | {bias:+.2f} | {spread:.2f} | {error:.2f} | "
+            + " | ".join(_cell(name, values, number) for name, values in of.items())
             + f" | {number}{'' if again is None else f', {again[0]}'} |"
         )
     return HEAD + "\n".join(lines) + "\n"

@@ -44,4 +44,4 @@ def test_a_run_that_was_interrupted_goes_on(coverage, tmp_path):
     coverage.run(path, ["chain of order 1"], 3, **setting)
     assert path.read_text().startswith(before)
     assert [row["replicate"] for row in coverage.read(path)] == [0, 1, 2]
-    assert "| chain of order 1 | too small | early stopped |" in coverage.page(coverage.read(path))
+    assert "| too small, early stopped | seen |" in coverage.page(coverage.read(path))
