@@ -199,16 +199,16 @@ documents of 25 tokens. `benchmarks/network_coverage.py` writes this page.
 
 *Bias* is the mean of estimate less truth, *spread* its standard deviation over texts (and seeds), *error* the median
 clustered standard error: where error equals spread and coverage is low, bias is to blame, which no standard error repairs.
-The other columns are coverage in per cent: model-based, HC0 and clustered errors with the Gauss-Newton matrix, damped by the
+The other columns are coverage in per cent: *model*-based, HC0 and clustered errors with the Gauss-Newton matrix, damped by the
 precision of the largest Laplace evidence; clustered ones with a damping of *0.01* and with the *fitted* precision; clustered
 ones with the second derivative (*hessian*), in the texts, whose number is in brackets, that bring the weights to a mode;
 *refits* to resampled documents; and the spread between *seeds* alone. Refits and ensembles are of the first texts only,
 whose number is the second in the last column.
 """
 COLUMNS = {
-    "model-based": "nonrobust, evidence",
+    "model": "nonrobust, evidence",
     "HC0": "HC0, evidence",
-    "clustered": "cluster, evidence",
+    "cluster": "cluster, evidence",
     "0.01": "cluster, 0.01",
     "fitted": "cluster, fitted",
     "hessian": "cluster with the second derivative, fitted",
@@ -226,22 +226,22 @@ def _cell(name, values, number):
 
 def page(rows):
     found = {key: values for *key, values in ((*row[:5], row[5:]) for row in rates(rows)) for key in [tuple(key)]}
-    names = ["network, fit", "context", "bias", "spread", "error", *COLUMNS, "texts"]
+    names = ["network, fit", "context", *COLUMNS, "bias", "spread", "error", "texts"]
     head = ["", "| " + " | ".join(names) + " |", "| --- " * 2 + "| ---: " * (len(names) - 2) + "|"]
     lines = []
     settings = list(dict.fromkeys(key[:4] for key in found))
     for setting in sorted(settings, key=lambda s: list(TRUTHS).index(s[0])):
         truth, network, fit, context = setting
-        if f"## {truth.capitalize()}" not in lines:
-            lines += ["", f"## {truth.capitalize()}", *head]
+        if f"**{truth.capitalize()}**" not in lines:
+            lines += ["", f"**{truth.capitalize()}**", *head]
         methods = {key[4]: values for key, values in found.items() if key[:4] == setting}
         of = {name: next((v for m, v in methods.items() if m.startswith(start)), None) for name, start in COLUMNS.items()}
-        number, _, bias, spread, error = of["clustered"]
+        number, _, bias, spread, error = of["cluster"]
         again = of["refits"]
         lines.append(
-            f"| {network}, {fit} | {context} | {bias:+.2f} | {spread:.2f} | {error:.2f} | "
+            f"| {network}, {fit} | {context} | "
             + " | ".join(_cell(name, values, number) for name, values in of.items())
-            + f" | {number}{'' if again is None else f', {again[0]}'} |"
+            + f" | {bias:+.2f} | {spread:.2f} | {error:.2f} | {number}{'' if again is None else f', {again[0]}'} |"
         )
     return HEAD + "\n".join(lines) + "\n"
 
