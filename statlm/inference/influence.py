@@ -55,7 +55,8 @@ def influence(
     -------
     DataFrame
         A row a document, in order: ``document`` (its name, or the label), ``nobs``, ``displacement``, and a column for each
-        functional: the pair (response, term), or ``change1``, ``change2``, ... where gradients are given.
+        functional: the pair (response, term), or ``change1``, ``change2``, ... where gradients are given. The first of the pair
+        says the scale: ``"log-odds of probability"`` of a `Probability`.
         ``displacement`` is :math:`s_g' H^{-1} s_g`, twice the log-likelihood that the whole corpus would lose by moving
         to the estimate without g, about (Cook 1986): its leverage on the fit as a whole. Of a network it would take a solve for
         each document, and is left out.

@@ -90,11 +90,14 @@ class NetworkScore(scipy.sparse.linalg.LinearOperator):  # type: ignore[misc]  #
         return np.asarray((self._matmat(directions) ** 2).sum(axis=0))
 
     def describe(self) -> list[str]:
-        """A sentence on how sums of squares are made, where they are not over observations themselves."""
+        """A sentence on how products and sums of squares are made, where they are not exact."""
         d, windows = self.derivatives, len(self.derivatives.reading.windows)
         if d.nobs * d.nweights <= WORK:
             return []
-        one = "Scores along one quantity or two are central differences, which agree with derivatives to 0.2 % (root mean square)"
+        one = (
+            "Scores along one quantity or two are central differences where these agree with derivatives to 0.2 % (root mean "
+            "square), and else derivatives"
+        )
         if windows < ENOUGH:
             return [one + "."]
         return [

@@ -47,6 +47,18 @@ def test_a_direction_along_which_nothing_moves_gives_zeros():
     assert not differenced(d, np.zeros((d.nweights, 1))).any()
 
 
+def test_a_direction_that_moves_none_of_the_windows_compared_has_none():
+    """The embedding of a token of two documents in five hundred: whatever the step, nothing would have been compared."""
+    texts = ["abracadabra", "barbara", "a cab", "bad card", "crab"] * 100 + ["xx"] * 2
+    fit = slm.TransformerDecoder(**SETTINGS).fit(slm.Corpus.from_texts(texts))
+    d = fit.likelihood.differentiated.derivatives
+    token = fit.likelihood.corpus.vocabulary.tokens.index("x")
+    direction = np.zeros((d.nweights, 1))
+    direction[fit.likelihood.embedding_place(token)] = 1.0
+    assert 0 < np.count_nonzero(d.pushed(direction)) <= 6
+    assert differenced(d, direction) is None
+
+
 class Rounded(torch.nn.Module):
     """A network whose logits jump between multiples of a tenth; its derivative is taken as if they did not."""
 
@@ -78,4 +90,4 @@ def test_one_functional_of_much_text_has_errors_by_differences_and_says_so(monke
         found = slm.functional(fresh, asked, cov=cov).std_error
         assert_allclose(found, errors, rtol=2e-3)
         assert (found != errors).all()
-    assert "central differences, which agree with derivatives to 0.2 %" in " ".join(fresh.damping_notes())
+    assert "central differences where these agree with derivatives to 0.2 %" in " ".join(fresh.damping_notes())
